@@ -1,0 +1,1 @@
+"""Running pipelines of AI agents. Knows nothing of how anybody watches them."""

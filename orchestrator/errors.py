@@ -1,0 +1,97 @@
+"""The one tree of errors that the orchestrator raises. Every message says what was observed and what was expected."""
+
+from __future__ import annotations
+
+
+class OrchestratorError(Exception):
+    """Base of every error raised here. ``code`` is stable and goes to clients; the text is for people."""
+
+    code = "INTERNAL"
+
+
+class InvalidRequestError(OrchestratorError):
+    """What was asked for can never be done as asked; asking again changes nothing."""
+
+    code = "BAD_REQUEST"
+
+
+class NoAgentsSelectedError(InvalidRequestError):
+    """A run was asked for with no agent in it."""
+
+    code = "NO_AGENTS_SELECTED"
+
+
+class InvalidAgentTypeError(InvalidRequestError):
+    """An agent was named that the catalogue does not have."""
+
+    code = "INVALID_AGENT_TYPE"
+
+
+class DuplicateAgentError(InvalidRequestError):
+    """The same agent was selected twice."""
+
+    code = "DUPLICATE_AGENT"
+
+
+class InvalidPipelineModeError(InvalidRequestError):
+    """A pipeline mode other than those of ``PipelineMode`` was named."""
+
+    code = "INVALID_PIPELINE_MODE"
+
+
+class NoDocumentsError(InvalidRequestError):
+    """A run was asked for in a project that has no documents to work on."""
+
+    code = "NO_DOCUMENTS"
+
+
+class InvalidDocumentError(InvalidRequestError):
+    """A document is empty, binary, not UTF-8, or has a path that cannot be kept."""
+
+    code = "INVALID_DOCUMENT"
+
+
+class DocumentTooLargeError(InvalidRequestError):
+    """A document is larger than ``MAX_DOCUMENT_BYTES``."""
+
+    code = "DOCUMENT_TOO_LARGE"
+
+
+class InvalidSlugError(InvalidRequestError):
+    """A tenant or project slug does not match ``SLUG``; it never got near SQL."""
+
+    code = "INVALID_SLUG"
+
+
+class RunIdConflictError(OrchestratorError):
+    """A client-chosen run id is taken by a run with another body or in another project."""
+
+    code = "RUN_ID_CONFLICT"
+
+
+class ProjectNotFoundError(OrchestratorError):
+    """The tenant has no such project."""
+
+    code = "PROJECT_NOT_FOUND"
+
+
+class BudgetExceededError(OrchestratorError):
+    """The tenant's tokens for the month are used up. Never retried."""
+
+    code = "BUDGET_EXCEEDED"
+
+
+class IllegalTransitionError(OrchestratorError):
+    """A run or step was told to go where its transition table has no way."""
+
+
+class ClaimLostError(OrchestratorError):
+    """The run has ended or belongs to another worker now; this worker must stop without a trace."""
+
+
+class StoreError(OrchestratorError):
+    """The database could not do what was asked. Whether a commit took effect may be unknown."""
+
+
+class ModelError(OrchestratorError):
+    """The language model failed, or its answer cannot be used. Worth another attempt."""

@@ -1,0 +1,108 @@
+"""The facts that a run produces: what changed, in the words and fields that go on the wire.
+
+A fact is both the event that viewers see and the whole change to the run's rows; the store applies the one and
+appends the other in one transaction, so rows and log cannot tell different stories.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+STEP_FAILED = "STEP_FAILED"
+STEP_CANCELLED = "STEP_CANCELLED"
+BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+CANCELLED = "CANCELLED"
+INTERRUPTED = "INTERRUPTED"
+
+
+class StepQueued(msgspec.Struct, frozen=True, kw_only=True):
+    """A step stands in the plan of an accepted run. ``position`` counts from 1 to ``total_steps``."""
+
+    wire_type: ClassVar[str] = "queued"
+    step_id: str
+    agent_type: str
+    position: int
+    total_steps: int
+
+
+class StepRunning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A step started, progressed, or waits for another attempt (then with ``retry_at`` and ``reason``).
+
+    ``progress_pct`` is an integer from 0 to 100 that never falls within one ``attempt``; attempts count from 1.
+    ``retry_at`` is RFC 3339, UTC.
+    """
+
+    wire_type: ClassVar[str] = "running"
+    step_id: str
+    agent_type: str
+    progress_pct: int
+    progress_label: str
+    attempt: int
+    retry_at: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class StepComplete(msgspec.Struct, frozen=True, kw_only=True):
+    """A step succeeded and left the artifact ``artifact_id``. ``duration_ms`` is that of its last attempt."""
+
+    wire_type: ClassVar[str] = "complete"
+    step_id: str
+    agent_type: str
+    tokens_used: int
+    artifact_id: str
+    duration_ms: int
+    cached: bool = False
+    reused: bool = False
+
+
+class StepError(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A step failed for good, was cancelled, or was never started because another failed."""
+
+    wire_type: ClassVar[str] = "error"
+    step_id: str
+    agent_type: str
+    error_code: Literal["STEP_FAILED", "STEP_CANCELLED"]
+    message: str
+    reason: str | UnsetType = UNSET
+
+
+class RunEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The terminal event: the run ended, and nothing follows it in its log."""
+
+    wire_type: ClassVar[str] = "complete"
+    run_id: str
+    all_done: Literal[True]
+    error: Literal[True] | UnsetType = UNSET
+    error_code: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+
+    @classmethod
+    def success(cls, run_id: str) -> RunEnded:
+        """The end of a run whose every step completed."""
+        return cls(run_id=run_id, all_done=True)
+
+    @classmethod
+    def failure(cls, run_id: str, error_code: str, message: str) -> RunEnded:
+        """The end of a run that is not a success."""
+        return cls(run_id=run_id, all_done=True, error=True, error_code=error_code, message=message)
+
+
+Fact = StepQueued | StepRunning | StepComplete | StepError | RunEnded
+"""Everything that can be written to a run's log."""
+
+WIRE_TYPES: frozenset[str] = frozenset(
+    fact.wire_type for fact in (StepQueued, StepRunning, StepComplete, StepError, RunEnded)
+)
+
+
+def encode_payload(fact: Fact, at: str) -> str:
+    """The payload of ``fact`` as compact JSON text with ``at`` (RFC 3339, UTC, milliseconds) as its last key.
+
+    This text is what is stored and what every viewer gets, byte for byte.
+    """
+    fields = msgspec.structs.asdict(fact)
+    sent = {name: value for name, value in fields.items() if value is not UNSET}
+    return msgspec.json.encode({**sent, "at": at}).decode()

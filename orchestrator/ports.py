@@ -1,0 +1,304 @@
+"""What running a pipeline needs from outside, as protocols, and the records that pass through them.
+
+Times are RFC 3339 text in UTC with milliseconds and a ``Z`` (``2026-02-28T09:30:00.000Z``); they sort as text.
+Every function of a store is one unit of work: it happens whole or not at all, also when its caller is cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from orchestrator.events import Fact
+from orchestrator.pipeline import PipelineMode
+from orchestrator.states import RunState, StepState
+
+MAX_DOCUMENT_BYTES = 5_000_000
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest version of one document of a project; ``version`` counts from 1, ``size`` is in bytes."""
+
+    id: str
+    project_id: str
+    path: str
+    version: int
+    size: int
+    created_at: str
+    text: str = ""
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent left behind in a run."""
+
+    id: str
+    run_id: str
+    step_id: str
+    agent_type: str
+    title: str
+    artifact_type: str
+    content_type: str
+    content: str
+    created_at: str = ""
+    """Set by the store's clock when it is saved."""
+
+
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a run as its row stands."""
+
+    id: str
+    agent_type: str
+    position: int
+    status: StepState
+    progress_pct: int
+    progress_label: str | None
+    attempt: int
+    tokens_used: int
+    artifact_id: str | None
+    error_code: str | None
+    error_message: str | None
+    started_at: str | None
+    completed_at: str | None
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A run and its steps (by position), read in one snapshot: as of event ``last_event_id``."""
+
+    id: str
+    project_id: str
+    status: RunState
+    pipeline_mode: PipelineMode
+    agents_selected: tuple[str, ...]
+    steps: tuple[StepRecord, ...]
+    last_event_id: int
+    total_tokens: int
+    error_code: str | None
+    error_message: str | None
+    started_by: str
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+
+
+class NewRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run to be accepted: its agents are valid, its ids chosen; step ids are in the order of the agents."""
+
+    id: str
+    project_id: str
+    pipeline_mode: PipelineMode
+    agents_selected: tuple[str, ...]
+    step_ids: tuple[str, ...]
+    started_by: str
+
+
+class SavedEvent(msgspec.Struct, frozen=True):
+    """One event of a run's log: its id, wire type, and payload as the JSON text that is stored."""
+
+    id: int
+    type: str
+    payload: str
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to accepting a run: ``events`` is empty where the same run had been accepted before."""
+
+    run: RunRecord
+    events: tuple[SavedEvent, ...]
+
+
+class RunStore(Protocol):
+    """The runs of all tenants: rows and logs."""
+
+    async def accept_run(self, tenant: str, run: NewRun) -> Accepted:
+        """Insert the run, its steps and its ``queued`` events. Idempotent for an equal run of the same id.
+
+        Raises:
+            RunIdConflictError: the id is taken by a run with another body or project.
+            ProjectNotFoundError: the tenant has no such project.
+
+        """
+        ...
+
+    async def claim_run(self, tenant: str, run_id: str, token: str) -> RunRecord | None:
+        """Make ``token`` the only one that may write this run's log. None: there is no such run, or it has ended.
+
+        A claim replaces the one before it; whoever held that gets `ClaimLostError` at the next save.
+        """
+        ...
+
+    async def save(
+        self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
+    ) -> tuple[SavedEvent, ...]:
+        """Apply ``facts`` to the rows, append them to the log under the next ids, and keep ``artifacts``.
+
+        One transaction, numbered and fenced by one statement (the run row's ``last_event_id``).
+
+        Raises:
+            ClaimLostError: ``token`` no longer holds the run, or it has ended. Nothing was changed.
+            StoreError: the outcome is unknown; read the log before anything else.
+
+        """
+        ...
+
+    async def read_events(self, tenant: str, run_id: str, after: int, limit: int = 500) -> tuple[SavedEvent, ...]:
+        """Up to ``limit`` events with ids above ``after``, in order."""
+        ...
+
+    async def heads(self, tenant: str, run_ids: Sequence[str]) -> dict[str, int]:
+        """The newest event id of each of these runs that exists."""
+        ...
+
+    async def get_run(self, tenant: str, run_id: str) -> RunRecord | None:
+        """The run with its steps, as of its ``last_event_id``, or None."""
+        ...
+
+    async def list_runs(
+        self, tenant: str, project_id: str, limit: int = 50, before: str | None = None
+    ) -> tuple[RunRecord, ...]:
+        """Runs of a project, newest first; ``before`` is the id of the last run of the page before."""
+        ...
+
+    async def unfinished_runs(self) -> tuple[tuple[str, str], ...]:
+        """(tenant, run id) of every run that has not ended, oldest first."""
+        ...
+
+    async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> Artifact | None:
+        """That artifact, if it belongs to that project."""
+        ...
+
+    async def list_artifacts(
+        self, tenant: str, project_id: str, run_id: str | None = None, limit: int = 200
+    ) -> tuple[Artifact, ...]:
+        """Artifacts of a project or of one run of it, newest first, with their content."""
+        ...
+
+
+class DocumentStore(Protocol):
+    """The documents of all tenants' projects."""
+
+    async def add_document(self, tenant: str, project_id: str, path: str, text: str) -> Document:
+        """Keep a document; the same path again makes the next version, equal text again the same version.
+
+        Raises:
+            ProjectNotFoundError: the tenant has no such project.
+
+        """
+        ...
+
+    async def list_documents(self, tenant: str, project_id: str, *, with_text: bool = False) -> tuple[Document, ...]:
+        """The newest version of each document that is not deleted, by path."""
+        ...
+
+    async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:
+        """Remove a document with all its versions. False: there was none."""
+        ...
+
+
+class Publisher(Protocol):
+    """Where saved events are told to whoever watches."""
+
+    def publish(self, tenant: str, run_id: str, events: Sequence[SavedEvent]) -> None:
+        """Tell viewers. Called after commit, in the order of the ids. Never waits and never raises."""
+        ...
+
+
+class Clock(Protocol):
+    """Durations and waits; times of day come from the store."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed moment."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        ...
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent works on. ``omitted`` names the documents that did not fit, by path."""
+
+    documents: tuple[Document, ...]
+    earlier: tuple[Artifact, ...] = ()
+    omitted: tuple[str, ...] = ()
+
+
+class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One question to a language model: the instructions and, structured, what they are about."""
+
+    tenant: str
+    agent_type: str
+    instructions: str
+    context: Context
+
+
+class ModelProgress(msgspec.Struct, frozen=True):
+    """How far the answer is: an integer percentage and what is being done."""
+
+    percent: int
+    label: str
+
+
+class ModelText(msgspec.Struct, frozen=True):
+    """The next part of the answer."""
+
+    text: str
+
+
+class ModelUsage(msgspec.Struct, frozen=True):
+    """What the answer cost, in tokens; once, before the end."""
+
+    tokens: int
+
+
+ModelChunk = ModelProgress | ModelText | ModelUsage
+
+
+class LanguageModel(Protocol):
+    """Something that answers a request, bit by bit."""
+
+    @property
+    def name(self) -> str:
+        """What people call the model; part of what makes two answers comparable."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
+        """The answer as it comes. An answer that ends without raising is whole.
+
+        Raises:
+            ModelError: the model failed; another attempt may help.
+            BudgetExceededError: the tenant may not spend more; another attempt does not help.
+
+        """
+        ...
+
+
+class AgentResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent hands in."""
+
+    title: str
+    artifact_type: str
+    content_type: str
+    content: str
+    tokens_used: int
+
+
+Report = Callable[[int, str], None]
+"""Tell how far the work is: percent and label. Cheap, never waits; calls may be joined."""
+
+
+class Agent(Protocol):
+    """One kind of work on a project's documents."""
+
+    agent_type: str
+
+    async def work(self, tenant: str, context: Context, model: LanguageModel, report: Report) -> AgentResult:
+        """Do the work. Blocking parts run in threads, so that the event loop goes on.
+
+        Raises:
+            ModelError: it failed; the step may be tried again.
+            BudgetExceededError: it may not spend more; the step fails for good.
+
+        """
+        ...
