@@ -1,0 +1,186 @@
+"""What delivery needs from outside, as protocols, and the records that pass through them.
+
+Times are RFC 3339 text in UTC with milliseconds and a ``Z``. Every function is keyed by tenant; none returns anything
+of another tenant. Each answers whole or raises; being cancelled leaves nothing half done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from realtime.events import Event, RunKey
+from realtime.snapshot import RunSnapshot
+
+
+class RefusedError(Exception):
+    """A request cannot be done as asked: ``status`` is that of HTTP, ``code`` stable, ``message`` for people."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One agent that can be selected."""
+
+    agent_type: str
+    name: str
+    needs: str
+    gives: str
+
+
+class ProjectInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A project as one of its members sees it."""
+
+    id: str
+    slug: str
+    name: str
+    role: str
+
+
+class DocumentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest version of a document; ``size`` in bytes."""
+
+    id: str
+    project_id: str
+    path: str
+    version: int
+    size: int
+    created_at: str
+
+
+class ArtifactInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent left behind in a run; ``content`` is left out of lists."""
+
+    id: str
+    run_id: str
+    agent_type: str
+    title: str
+    artifact_type: str
+    content_type: str
+    created_at: str
+    content: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user asks to be run; ``run_id`` (a UUID) makes asking twice the same as asking once."""
+
+    agents_selected: tuple[str, ...]
+    pipeline_mode: str = "sequential"
+    run_id: str | None = None
+
+
+class RunService(Protocol):
+    """Runs, and the documents and artifacts around them."""
+
+    def agents(self) -> Sequence[AgentInfo]:
+        """The catalogue, in the order of a full pipeline."""
+        ...
+
+    async def start_run(self, tenant: str, project_id: str, request: RunRequest, started_by: str) -> RunSnapshot:
+        """Accept a run; it starts by itself.
+
+        Raises:
+            RefusedError: it cannot be accepted.
+
+        """
+        ...
+
+    async def get_run(self, key: RunKey) -> RunSnapshot | None:
+        """The run, read in one read snapshot; None: this tenant has no such run."""
+        ...
+
+    async def list_runs(self, tenant: str, project_id: str, limit: int, before: str | None) -> Sequence[RunSnapshot]:
+        """Runs of a project, newest first; ``before`` is the last run id of the page before."""
+        ...
+
+    async def list_documents(self, tenant: str, project_id: str) -> Sequence[DocumentInfo]:
+        """The project's documents by path."""
+        ...
+
+    async def add_document(self, tenant: str, project_id: str, path: str, content: bytes) -> DocumentInfo:
+        """Keep a document; the same path again makes a new version.
+
+        Raises:
+            RefusedError: it is empty, too large, not UTF-8 text, or its path cannot be kept.
+
+        """
+        ...
+
+    async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:
+        """Remove a document. False: there was none."""
+        ...
+
+    async def list_artifacts(self, tenant: str, project_id: str, run_id: str | None) -> Sequence[ArtifactInfo]:
+        """Artifacts of a project, or of one of its runs, newest first, without content."""
+        ...
+
+    async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> ArtifactInfo | None:
+        """One artifact with its content."""
+        ...
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """A viewer has handled a run up to ``event_id``. Kept per (tenant, run, user, client)."""
+
+    key: RunKey
+    user_id: str
+    client_id: str
+    event_id: int
+
+
+class EventLog(Protocol):
+    """The run logs, for reading, and how far each viewer says it has come."""
+
+    async def read(self, key: RunKey, after: int, limit: int) -> Sequence[Event]:
+        """Up to ``limit`` events with ids above ``after``, in order; empty: there is nothing after it now."""
+        ...
+
+    async def heads(self, keys: Iterable[RunKey]) -> dict[RunKey, int]:
+        """The newest event id of each of these runs that exists."""
+        ...
+
+    async def get_ack(self, key: RunKey, user_id: str, client_id: str) -> int | None:
+        """The event id last kept for that viewer."""
+        ...
+
+    async def save_acks(self, acks: Sequence[Ack]) -> None:
+        """Keep them; one below what is kept changes nothing. A user keeps the newest 16 clients of a run."""
+        ...
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person of one tenant."""
+
+    tenant: str
+    id: str
+    email: str
+
+
+class Accounts(Protocol):
+    """Who there is, and what they may do where."""
+
+    async def get_user(self, tenant: str, user_id: str) -> User | None:
+        """The user of that id, if the tenant has it."""
+        ...
+
+    async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
+        """The user's role in the project; None: not a member, or no such project."""
+        ...
+
+    async def list_projects(self, tenant: str, user_id: str) -> Sequence[ProjectInfo]:
+        """The projects the user is a member of, by slug."""
+        ...
+
+    async def add_code(self, code_hash: str, user: User, ttl_s: int) -> None:
+        """Keep a one-time sign-in code, by its hash, for ``ttl_s`` seconds."""
+        ...
+
+    async def spend_code(self, code_hash: str) -> User | None:
+        """The user of an unspent, unexpired code; it is spent by this, whoever asks second gets None."""
+        ...

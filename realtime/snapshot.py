@@ -1,0 +1,162 @@
+"""A run as of one event id, and how events change it. Pure.
+
+``fold`` and ``unfold`` are the two directions between state and log: folding the whole log gives the snapshot that
+the store reads; unfolding a snapshot gives the fewest events that lead to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from realtime.events import Event, EventType
+
+
+class StepSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """One step. Times are RFC 3339, UTC; ``progress_pct`` is an integer from 0 to 100; ``attempt`` 0: not started."""
+
+    id: str
+    agent_type: str
+    position: int
+    status: str
+    progress_pct: int = 0
+    progress_label: str | None = None
+    attempt: int = 0
+    tokens_used: int = 0
+    artifact_id: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    started_at: str | None = None
+    completed_at: str | None = None
+
+
+class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """A run and its steps by position, as of event ``last_event_id``."""
+
+    id: str
+    project_id: str
+    status: str
+    pipeline_mode: str
+    agents_selected: tuple[str, ...]
+    steps: tuple[StepSnapshot, ...]
+    last_event_id: int
+    total_tokens: int
+    error_code: str | None
+    error_message: str | None
+    started_by: str
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    server_time: str
+
+    @property
+    def ended(self) -> bool:
+        """True where the run's log is complete."""
+        return self.completed_at is not None
+
+
+def fold(snapshot: RunSnapshot, event: Event) -> RunSnapshot:
+    """The snapshot after ``event``. An event that it already contains changes nothing, so state never runs backwards.
+
+    Fields of an event that are unknown here are ignored; so is an event about a step that the run does not have.
+    """
+    if event.id <= snapshot.last_event_id:
+        return snapshot
+    payload: dict[str, Any] = msgspec.json.decode(event.payload)
+    snapshot = replace(snapshot, last_event_id=event.id)
+    if event.terminal:
+        return _fold_ending(snapshot, payload)
+    steps = tuple(
+        _fold_step(step, event.type, payload) if step.id == payload.get("step_id") else step
+        for step in snapshot.steps
+    )
+    snapshot = replace(snapshot, steps=steps, total_tokens=sum(step.tokens_used for step in steps))
+    if event.type is EventType.RUNNING and snapshot.status == "queued":
+        snapshot = replace(snapshot, status="running", started_at=payload["at"])
+    return snapshot
+
+
+def _fold_step(step: StepSnapshot, kind: EventType, payload: dict[str, Any]) -> StepSnapshot:
+    match kind:
+        case EventType.RUNNING:
+            return replace(
+                step,
+                status="running",
+                progress_pct=payload["progress_pct"],
+                progress_label=payload["progress_label"],
+                attempt=payload["attempt"],
+                started_at=step.started_at or payload["at"],
+            )
+        case EventType.COMPLETE:
+            return replace(
+                step,
+                status="completed",
+                progress_pct=100,
+                tokens_used=payload["tokens_used"],
+                artifact_id=payload["artifact_id"],
+                completed_at=payload["at"],
+            )
+        case EventType.ERROR:
+            return replace(
+                step,
+                status="cancelled" if payload["error_code"] == "STEP_CANCELLED" else "failed",
+                error_code=payload["error_code"],
+                error_message=payload["message"],
+                completed_at=payload["at"],
+            )
+        case _:
+            return step
+
+
+def _fold_ending(snapshot: RunSnapshot, payload: dict[str, Any]) -> RunSnapshot:
+    if not payload.get("error"):
+        return replace(snapshot, status="completed", completed_at=payload["at"])
+    return replace(
+        snapshot,
+        status="cancelled" if payload["error_code"] == "CANCELLED" else "failed",
+        error_code=payload["error_code"],
+        error_message=payload["message"],
+        completed_at=payload["at"],
+    )
+
+
+def unfold(snapshot: RunSnapshot) -> Iterator[tuple[EventType, dict[str, Any]]]:
+    """The fewest (type, payload) that show the run as it is: its plan, each step's state, its end if it ended."""
+    for step in snapshot.steps:
+        yield (
+            EventType.QUEUED,
+            {
+                "step_id": step.id,
+                "agent_type": step.agent_type,
+                "position": step.position,
+                "total_steps": len(snapshot.steps),
+                "at": snapshot.created_at,
+            },
+        )
+    for step in snapshot.steps:
+        yield from _unfold_step(step)
+    if snapshot.ended:
+        yield EventType.COMPLETE, _unfold_ending(snapshot)
+
+
+def _unfold_step(step: StepSnapshot) -> Iterator[tuple[EventType, dict[str, Any]]]:
+    about = {"step_id": step.id, "agent_type": step.agent_type}
+    if step.started_at is not None:
+        progress = {"progress_pct": step.progress_pct, "progress_label": step.progress_label, "attempt": step.attempt}
+        yield EventType.RUNNING, {**about, **progress, "at": step.started_at}
+    if step.status == "completed":
+        done = {"tokens_used": step.tokens_used, "artifact_id": step.artifact_id}
+        yield EventType.COMPLETE, {**about, **done, "at": step.completed_at}
+    elif step.completed_at is not None:
+        failure = {"error_code": step.error_code, "message": step.error_message}
+        yield EventType.ERROR, {**about, **failure, "at": step.completed_at}
+
+
+def _unfold_ending(snapshot: RunSnapshot) -> dict[str, Any]:
+    ending: dict[str, Any] = {"run_id": snapshot.id, "all_done": True, "at": snapshot.completed_at}
+    if snapshot.status != "completed":
+        ending |= {"error": True, "error_code": snapshot.error_code, "message": snapshot.error_message}
+    return ending
