@@ -7,6 +7,7 @@ Every function of a store is one unit of work: it happens whole or not at all, a
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -205,7 +206,7 @@ class Publisher(Protocol):
 
 
 class Clock(Protocol):
-    """Durations and waits; times of day come from the store."""
+    """Durations, waits, and the calendar; the times in a run's log are the store's."""
 
     def monotonic(self) -> float:
         """Seconds since some fixed moment."""
@@ -213,6 +214,10 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return after that many seconds."""
+        ...
+
+    def now(self) -> datetime:
+        """The time of day, in UTC."""
         ...
 
 

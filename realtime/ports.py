@@ -78,6 +78,11 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
 class RunService(Protocol):
     """Runs, and the documents and artifacts around them."""
 
+    @property
+    def notice(self) -> str | None:
+        """What everybody who starts a run should know, for example that the model is paced; or None."""
+        ...
+
     def agents(self) -> Sequence[AgentInfo]:
         """The catalogue, in the order of a full pipeline."""
         ...
@@ -103,11 +108,13 @@ class RunService(Protocol):
         """The project's documents by path."""
         ...
 
-    async def add_document(self, tenant: str, project_id: str, path: str, content: bytes) -> DocumentInfo:
-        """Keep a document; the same path again makes a new version.
+    async def add_documents(
+        self, tenant: str, project_id: str, documents: Sequence[tuple[str, bytes]]
+    ) -> Sequence[DocumentInfo]:
+        """Keep documents, each a path and its content; the same path again makes a new version.
 
         Raises:
-            RefusedError: it is empty, too large, not UTF-8 text, or its path cannot be kept.
+            RefusedError: one is empty, too large, not UTF-8 text, or its path cannot be kept; then none is kept.
 
         """
         ...
@@ -171,6 +178,10 @@ class Accounts(Protocol):
 
     async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
         """The user's role in the project; None: not a member, or no such project."""
+        ...
+
+    async def has_project(self, tenant: str, project_id: str) -> bool:
+        """True where the tenant has that project, whoever asks."""
         ...
 
     async def list_projects(self, tenant: str, user_id: str) -> Sequence[ProjectInfo]:

@@ -1,0 +1,40 @@
+"""How far a step is, told as often as viewers profit from it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from orchestrator.ports import Clock
+
+INTERVAL_S = 0.25
+"""At most four times a second per step."""
+
+
+class ProgressMeter:
+    """Joins an agent's reports: the newest is saved when it differs from the last saved, not more often than allowed.
+
+    The percentage is kept within 0 to 100 and never falls.
+    """
+
+    def __init__(self, save: Callable[[int, str], Awaitable[None]], clock: Clock, label: str) -> None:
+        self.percent = 0
+        self._label = label
+        self._save = save
+        self._clock = clock
+        self._changed = asyncio.Event()
+
+    def report(self, percent: int, label: str) -> None:
+        """Take what the agent says. Never waits."""
+        percent = max(self.percent, min(100, int(percent)))
+        if (percent, label) != (self.percent, self._label):
+            self.percent, self._label = percent, label
+            self._changed.set()
+
+    async def run(self) -> None:
+        """Save what is reported, until cancelled or until saving fails."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._save(self.percent, self._label)
+            await self._clock.sleep(INTERVAL_S)

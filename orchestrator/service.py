@@ -1,0 +1,112 @@
+"""What others ask of the orchestrator: accept a run, carry on with those that did not end, stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+from uuid import uuid4
+
+import structlog
+
+from orchestrator.budget import TokenBudget
+from orchestrator.errors import NoDocumentsError
+from orchestrator.pipeline import parse_mode, validate_selection
+from orchestrator.ports import DocumentStore, NewRun, Publisher, RunRecord, RunStore
+from orchestrator.runner import Runner
+
+_log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+
+class Orchestrator:
+    """Accepts runs and owns the tasks that carry them out, ``max_runs_at_once`` at a time; the rest stay queued."""
+
+    def __init__(
+        self,
+        runs: RunStore,
+        documents: DocumentStore,
+        publisher: Publisher,
+        runner: Runner,
+        budget: TokenBudget,
+        *,
+        max_runs_at_once: int = 4,
+    ) -> None:
+        self._runs = runs
+        self._documents = documents
+        self._publisher = publisher
+        self._runner = runner
+        self._budget = budget
+        self._slots = asyncio.Semaphore(max_runs_at_once)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def start_run(
+        self,
+        tenant: str,
+        project_id: str,
+        *,
+        agents_selected: Sequence[str],
+        pipeline_mode: str,
+        run_id: str | None,
+        started_by: str,
+    ) -> RunRecord:
+        """Accept a run and begin it as soon as there is room. Asking again with the same ``run_id`` starts nothing.
+
+        Once accepted, a run goes on whatever happens to the caller.
+
+        Raises:
+            InvalidRequestError: no, unknown or repeated agents, an unknown mode, or a project without documents.
+            RunIdConflictError: the id is taken by another run.
+            ProjectNotFoundError: the tenant has no such project.
+            BudgetExceededError: the tenant has no tokens left.
+
+        """
+        run = NewRun(
+            id=run_id or str(uuid4()),
+            project_id=project_id,
+            pipeline_mode=parse_mode(pipeline_mode),
+            agents_selected=validate_selection(agents_selected),
+            step_ids=tuple(str(uuid4()) for _ in agents_selected),
+            started_by=started_by,
+        )
+        if not await self._documents.list_documents(tenant, project_id):
+            raise NoDocumentsError("The project has no documents to work on; add some first.")
+        self._budget.check(tenant)
+        return await asyncio.shield(self._spawn(self._accept(tenant, run)))
+
+    async def resume(self) -> int:
+        """Take over every run that has not ended; how many those are."""
+        unfinished = await self._runs.unfinished_runs()
+        for tenant, run_id in unfinished:
+            self._dispatch(tenant, run_id)
+        return len(unfinished)
+
+    async def close(self) -> None:
+        """Stop working. Runs under way stay as their logs say, for whoever takes them over."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _accept(self, tenant: str, run: NewRun) -> RunRecord:
+        accepted = await self._runs.accept_run(tenant, run)
+        if accepted.events:
+            self._publisher.publish(tenant, run.id, accepted.events)
+            self._dispatch(tenant, run.id)
+        return accepted.run
+
+    def _dispatch(self, tenant: str, run_id: str) -> None:
+        self._spawn(self._work(tenant, run_id))
+
+    async def _work(self, tenant: str, run_id: str) -> None:
+        async with self._slots:
+            try:
+                await self._runner.run(tenant, run_id)
+            except Exception:
+                _log.exception("run left unfinished", run_id=run_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

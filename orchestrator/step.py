@@ -1,0 +1,161 @@
+"""One step of a run: attempts, waits between them, and what comes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+from msgspec import UNSET
+
+from orchestrator.errors import BudgetExceededError, ClaimLostError, OrchestratorError, StoreError
+from orchestrator.events import BUDGET_EXCEEDED, STEP_FAILED, StepComplete, StepError, StepRunning
+from orchestrator.ports import Agent, AgentResult, Artifact, Clock, Context, LanguageModel, StepRecord
+from orchestrator.progress import ProgressMeter
+from orchestrator.recorder import Recorder
+from orchestrator.retry import RetryPolicy
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class StepFailure:
+    """A step failed for good. ``error_code`` is what the run ends with."""
+
+    fact: StepError
+    error_code: str
+
+
+@dataclass(frozen=True)
+class StepRunner:
+    """Runs one step with ``agent``; everything that happens goes through ``recorder``."""
+
+    recorder: Recorder
+    agent: Agent
+    model: LanguageModel
+    retry: RetryPolicy
+    clock: Clock
+    tenant: str
+    run_id: str
+
+    async def run(self, step: StepRecord, context: Context) -> Artifact | StepFailure:
+        """The artifact the step left, saved with its ``complete`` event; or why it failed, which is not saved yet.
+
+        Raises:
+            ClaimLostError: the run is another worker's now.
+            StoreError: the store cannot keep what happens.
+
+        """
+        failures = 0
+        attempt = step.attempt
+        while True:
+            attempt += 1
+            label = f"Agent {step.agent_type} is analyzing your project..."
+            meter = ProgressMeter(self._saver(step, attempt), self.clock, label)
+            await self.recorder.save(_running(step, 0, label, attempt))
+            started = self.clock.monotonic()
+            try:
+                result = await self._work(context, meter)
+            except (ClaimLostError, StoreError):
+                raise
+            except BudgetExceededError as error:
+                return _failure(step, str(error), BUDGET_EXCEEDED)
+            except Exception as error:
+                failures += 1
+                message = _message(error)
+                delay_s = self.retry.delay_after(failures)
+                if delay_s is None:
+                    return _failure(step, message, STEP_FAILED)
+                await self._wait(step, attempt, meter.percent, message, delay_s)
+            else:
+                return await self._complete(step, result, self.clock.monotonic() - started)
+
+    async def _work(self, context: Context, meter: ProgressMeter) -> AgentResult:
+        """Let the agent work while its progress is saved; if that cannot be saved, the work stops."""
+        loop = asyncio.get_running_loop()
+        work = loop.create_task(self.agent.work(self.tenant, context, self.model, meter.report))
+        progress = loop.create_task(meter.run())
+        try:
+            await asyncio.wait({work, progress}, return_when=asyncio.FIRST_COMPLETED)
+            if progress.done():
+                progress.result()
+            return work.result()
+        finally:
+            for task in (work, progress):
+                task.cancel()
+            await asyncio.gather(work, progress, return_exceptions=True)
+
+    async def _wait(self, step: StepRecord, attempt: int, percent: int, message: str, delay_s: float) -> None:
+        retry_at = (self.clock.now() + timedelta(seconds=delay_s)).isoformat(timespec="milliseconds")
+        await self.recorder.save(
+            StepRunning(
+                step_id=step.id,
+                agent_type=step.agent_type,
+                progress_pct=percent,
+                progress_label=f"Attempt {attempt} failed, trying again in {delay_s:g} s",
+                attempt=attempt,
+                retry_at=retry_at.replace("+00:00", "Z"),
+                reason=message,
+            )
+        )
+        await self.clock.sleep(delay_s)
+
+    async def _complete(self, step: StepRecord, result: AgentResult, duration_s: float) -> Artifact:
+        artifact = self._create_artifact(step, result)
+        await self.recorder.save(
+            StepComplete(
+                step_id=step.id,
+                agent_type=step.agent_type,
+                tokens_used=result.tokens_used,
+                artifact_id=artifact.id,
+                duration_ms=round(duration_s * 1000),
+            ),
+            artifacts=(artifact,),
+        )
+        return artifact
+
+    def _create_artifact(self, step: StepRecord, result: AgentResult) -> Artifact:
+        return Artifact(
+            id=str(uuid4()),
+            run_id=self.run_id,
+            step_id=step.id,
+            agent_type=step.agent_type,
+            title=result.title,
+            artifact_type=result.artifact_type,
+            content_type=result.content_type,
+            content=result.content,
+        )
+
+    def _saver(self, step: StepRecord, attempt: int) -> Callable[[int, str], Awaitable[None]]:
+        async def save(percent: int, label: str) -> None:
+            await self.recorder.save(_running(step, percent, label, attempt))
+
+        return save
+
+
+def _running(step: StepRecord, percent: int, label: str, attempt: int) -> StepRunning:
+    return StepRunning(
+        step_id=step.id, agent_type=step.agent_type, progress_pct=percent, progress_label=label, attempt=attempt
+    )
+
+
+def _failure(step: StepRecord, message: str, error_code: str) -> StepFailure:
+    fact = StepError(
+        step_id=step.id,
+        agent_type=step.agent_type,
+        error_code="STEP_FAILED",
+        message=message,
+        reason=UNSET if error_code == STEP_FAILED else error_code,
+    )
+    return StepFailure(fact, error_code)
+
+
+def _message(error: Exception) -> str:
+    """What went wrong, for people: our own errors speak for themselves, of others only the kind is told."""
+    if isinstance(error, OrchestratorError):
+        return str(error)
+    _log.error("an agent failed unexpectedly", exc_info=error)
+    return f"The agent failed unexpectedly ({type(error).__name__})."

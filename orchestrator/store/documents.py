@@ -1,0 +1,99 @@
+"""The documents of the tenants' projects, with all their versions."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from uuid import uuid4
+
+import msgspec
+
+from orchestrator.errors import ProjectNotFoundError
+from orchestrator.ports import Document
+from orchestrator.store.base import Databases, Session, TenantNotFoundError, read_or
+
+PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"
+
+NEXT_VERSION = """
+    INSERT INTO {tenant}.documents AS kept (id, project_id, path, version, size, digest, created_at)
+    VALUES (:id, :project_id, :path, 1, :size, :digest, {now})
+    ON CONFLICT (project_id, path) DO UPDATE
+    SET version = kept.version + 1, size = excluded.size, digest = excluded.digest, created_at = excluded.created_at
+    WHERE kept.digest <> excluded.digest
+    RETURNING id, project_id, path, version, size, created_at
+"""
+
+INSERT_TEXT = """
+    INSERT INTO {tenant}.document_versions (document_id, version, text, created_at)
+    VALUES (:document_id, :version, :text, :created_at)
+"""
+
+BY_PATH = """
+    SELECT id, project_id, path, version, size, created_at FROM {tenant}.documents
+    WHERE project_id = :project_id AND path = :path
+"""
+
+ALL = """
+    SELECT id, project_id, path, version, size, created_at FROM {tenant}.documents WHERE project_id = :project_id
+"""
+
+ALL_WITH_TEXT = """
+    SELECT d.id, d.project_id, d.path, d.version, d.size, d.created_at, v.text
+    FROM {tenant}.documents d
+    JOIN {tenant}.document_versions v ON v.document_id = d.id AND v.version = d.version
+    WHERE d.project_id = :project_id
+"""
+
+DELETE = "DELETE FROM {tenant}.documents WHERE id = :id AND project_id = :project_id RETURNING id"
+
+
+class DocumentStore:
+    """`orchestrator.ports.DocumentStore` on any of the databases. A tenant that does not exist has nothing."""
+
+    def __init__(self, databases: Databases) -> None:
+        self._databases = databases
+
+    async def add_document(self, tenant: str, project_id: str, path: str, text: str) -> Document:
+        """See `orchestrator.ports.DocumentStore.add_document`. The answer is without the text."""
+        content = text.encode()
+        digest = sha256(content).hexdigest()
+
+        async def add(session: Session) -> Document:
+            if await session.fetch_one(PROJECT, project_id=project_id) is None:
+                raise ProjectNotFoundError(f"Tenant {tenant!r} has no project {project_id!r}.")
+            row = await session.fetch_one(
+                NEXT_VERSION, id=str(uuid4()), project_id=project_id, path=path, size=len(content), digest=digest
+            )
+            if row is None:
+                return msgspec.convert(await session.fetch_one(BY_PATH, project_id=project_id, path=path), Document)
+            document = msgspec.convert(row, Document)
+            await session.execute(
+                INSERT_TEXT,
+                document_id=document.id,
+                version=document.version,
+                text=text,
+                created_at=document.created_at,
+            )
+            return document
+
+        return await self._databases.write(tenant, add)
+
+    async def list_documents(self, tenant: str, project_id: str, *, with_text: bool = False) -> tuple[Document, ...]:
+        """See `orchestrator.ports.DocumentStore.list_documents`. Paths are in the order of their code points."""
+
+        async def read(session: Session) -> tuple[Document, ...]:
+            rows = await session.fetch_all(ALL_WITH_TEXT if with_text else ALL, project_id=project_id)
+            documents = msgspec.convert(rows, list[Document])
+            return tuple(sorted(documents, key=lambda document: document.path))
+
+        return await read_or(self._databases, tenant, read, ())
+
+    async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:
+        """See `orchestrator.ports.DocumentStore.delete_document`."""
+
+        async def delete(session: Session) -> bool:
+            return await session.fetch_one(DELETE, id=document_id, project_id=project_id) is not None
+
+        try:
+            return await self._databases.write(tenant, delete)
+        except TenantNotFoundError:
+            return False

@@ -1,0 +1,1 @@
+"""Revisions of each tenant's schema."""

@@ -1,0 +1,30 @@
+"""Running the revisions of one family on one schema, with Alembic, on a connection that the caller has."""
+
+from __future__ import annotations
+
+from threading import Lock
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+
+from orchestrator.store import migrations
+from orchestrator.store.migrations import Family
+
+_alembic_is_one = Lock()
+"""Alembic keeps what it is doing in module globals."""
+
+
+def upgrade(connection: sqlalchemy.Connection, family: Family, schema: str) -> None:
+    """Bring ``schema`` to the newest revision, inside the transaction that ``connection`` is in. Blocks."""
+    config = Config(attributes={"connection": connection, "schema": schema})
+    config.set_main_option("script_location", _literal(str(migrations.HERE)))
+    config.set_main_option("version_locations", _literal(str(migrations.HERE / family)))
+    config.set_main_option("path_separator", "newline")
+    with _alembic_is_one:
+        command.upgrade(config, "head")
+
+
+def _literal(text: str) -> str:
+    """``text`` for a parser that takes a percent sign for the start of a reference."""
+    return text.replace("%", "%%")

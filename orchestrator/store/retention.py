@@ -1,0 +1,38 @@
+"""The end of a log: by age, whole, never because viewers left."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from orchestrator.store.base import Databases, Session, Statement, later, now
+
+LOGGED_ENDED_RUNS = """
+    SELECT id FROM {tenant}.agent_runs r WHERE ended_at < :before
+    AND EXISTS (SELECT 1 FROM {tenant}.agent_run_events e WHERE e.run_id = r.id)
+"""
+
+DROP_ACKS = "DELETE FROM {tenant}.acks WHERE run_id = :run_id"
+
+DROP_EVENTS = "DELETE FROM {tenant}.agent_run_events WHERE run_id = :run_id"
+
+
+async def drop_logs(databases: Databases, tenant: str, days: float) -> tuple[str, ...]:
+    """Delete the events and acks of runs that ended more than ``days`` ago; rows and artifacts stay.
+
+    Returns the ids of those runs. Each run's log goes in a unit of work of its own, whole, so that live runs need not
+    wait for all of them.
+    """
+
+    async def find(session: Session) -> list[str]:
+        before = later(await now(session), -days * 86_400)
+        return [row["id"] for row in await session.fetch_all(LOGGED_ENDED_RUNS, before=before)]
+
+    run_ids = await databases.read(tenant, find)
+    for run_id in run_ids:
+        await databases.write(tenant, partial(_drop_log, run_id))
+    return tuple(run_ids)
+
+
+async def _drop_log(run_id: str, session: Session) -> None:
+    about = {"run_id": run_id}
+    await session.execute_all([Statement(DROP_ACKS, about), Statement(DROP_EVENTS, about)])

@@ -1,0 +1,50 @@
+"""The server as one client sees it: where it is, who asks, and the connections that are open to it."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx2
+from websockets.asyncio.client import ClientConnection
+
+from realtime import __version__
+
+USER_AGENT = f"runcast/{__version__}"
+CONNECT_S = 10.0
+"""How long opening a connection may take."""
+
+
+class Site:
+    """One server. Owns every connection to it; `aclose` leaves none open."""
+
+    def __init__(self, url: str, token: str | None, ssl_context: ssl.SSLContext | None) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"expected a URL that starts with http:// or https://, got {url!r}")
+        self.url = url.rstrip("/")
+        self.token = token
+        self.ssl_context = ssl_context
+        self.sockets: set[ClientConnection] = set()
+        self.closed = False
+        self.http = httpx2.AsyncClient(
+            headers={"User-Agent": USER_AGENT},
+            timeout=httpx2.Timeout(30.0, connect=CONNECT_S),
+            limits=httpx2.Limits(max_connections=None, max_keepalive_connections=4),
+            verify=True if ssl_context is None else ssl_context,
+        )
+
+    @property
+    def socket_url(self) -> str:
+        """The address of the WebSocket endpoint."""
+        return f"ws{self.url.removeprefix('http')}/api/v1/ws"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What says who asks."""
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    async def aclose(self) -> None:
+        """Close every connection. Idempotent."""
+        self.closed = True
+        for socket in tuple(self.sockets):
+            await socket.close()
+        await self.http.aclose()

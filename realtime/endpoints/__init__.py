@@ -1,0 +1,1 @@
+"""Everything a client can reach over HTTP and WebSocket, a module for each subject."""

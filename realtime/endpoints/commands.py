@@ -1,0 +1,175 @@
+"""What a WebSocket client can ask about runs: subscribe, unsubscribe, ack."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from msgspec import UNSET
+
+from realtime.auth import Action, Principal
+from realtime.cursor import Reset, ResetReason, parse_cursor, resolve
+from realtime.endpoints.backend import Backend
+from realtime.endpoints.guard import find_run
+from realtime.endpoints.watch import Watch, WatchList
+from realtime.events import RunKey
+from realtime.frames import (
+    Ack,
+    Acked,
+    ErrorCode,
+    Finished,
+    ResetFrame,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+)
+from realtime.outlet import AsgiOutlet
+from realtime.ports import Ack as KeptAck
+from realtime.ports import RefusedError
+from realtime.protocol import ProtocolError, judge_ack
+from realtime.snapshot import RunSnapshot
+from realtime.topic import Ending
+
+_log = structlog.get_logger(__name__)
+
+ACKS_EVERY_S = 1.0
+"""Acks are kept at most so often; what came since is kept when the run or the connection is left."""
+
+
+class RunCommands:
+    """The runs that one connection watches. Answers and events leave through its outlet, in order."""
+
+    def __init__(self, backend: Backend, outlet: AsgiOutlet[str]) -> None:
+        self._backend = backend
+        self._outlet = outlet
+        self._watches = WatchList(backend.broadcaster, outlet, backend.limits)
+        self._unsaved: dict[tuple[RunKey, str], KeptAck] = {}
+        self._resets: set[asyncio.Task[None]] = set()
+
+    async def obey(self, command: Subscribe | Unsubscribe | Ack, principal: Principal) -> None:
+        """Do what the client asks.
+
+        Raises:
+            ProtocolError: it cannot be done; nothing has changed.
+
+        """
+        match command:
+            case Subscribe():
+                await self._subscribe(command, principal)
+            case Unsubscribe():
+                await self._unsubscribe(command)
+            case Ack():
+                self._ack(command)
+
+    async def _subscribe(self, command: Subscribe, principal: Principal) -> None:
+        key = RunKey(principal.tenant, str(command.run_id))
+        self._watches.check_room(key.run_id)
+        try:
+            run = await find_run(self._backend, principal, key.run_id, Action.STREAM)
+        except RefusedError as error:
+            code = ErrorCode.RUN_NOT_FOUND if error.status == 404 else ErrorCode.FORBIDDEN
+            raise ProtocolError(code, error.message, ref=command.ref, run_id=key.run_id) from None
+        cursor, given = await self._requested_cursor(command, key, principal, run)
+        start = resolve(cursor, run.last_event_id)
+        watch = self._watches.add(key, start.cursor, principal.user_id, command.client_id)
+        if isinstance(start, Reset):
+            frame = ResetFrame(
+                run_id=key.run_id, reason=start.reason, snapshot=run, cursor=start.cursor, ref=command.ref
+            ).encode()
+        else:
+            frame = Subscribed(
+                run_id=key.run_id,
+                snapshot=run,
+                cursor=start.cursor,
+                head=run.last_event_id,
+                resumed=given,
+                ref=command.ref,
+            ).encode()
+        self._outlet.send(frame)
+        self._follow(watch, run)
+
+    async def _requested_cursor(
+        self, command: Subscribe, key: RunKey, principal: Principal, run: RunSnapshot
+    ) -> tuple[int | None, bool]:
+        """The cursor (None: malformed), and whether the client gave one, now or by an ack that was kept."""
+        if command.last_event_id is not UNSET and command.last_event_id is not None:
+            return parse_cursor(command.last_event_id), True
+        if command.client_id is not None:
+            acked = await self._backend.log.get_ack(key, principal.user_id, command.client_id)
+            if acked is not None:
+                return acked, True
+        return (run.last_event_id if command.start == "now" else 0), False
+
+    def _follow(self, watch: Watch, run: RunSnapshot) -> None:
+        if run.ended and watch.cursor >= run.last_event_id:
+            self._outlet.send(Finished(run_id=run.id).encode())
+        else:
+            self._watches.follow(watch, self._on_end)
+
+    def _on_end(self, watch: Watch, ending: Ending) -> None:
+        if ending is Ending.FINISHED:
+            self._outlet.send(Finished(run_id=watch.key.run_id).encode())
+            return
+        task = asyncio.get_running_loop().create_task(self._reset(watch))
+        self._resets.add(task)
+        task.add_done_callback(self._resets.discard)
+
+    async def _reset(self, watch: Watch) -> None:
+        """The log lost what the watch was due: tell the state now, and go on from there."""
+        run = await self._backend.runs.get_run(watch.key)
+        if run is None or self._watches.get(watch.key.run_id) is not watch:
+            return
+        watch.jump(run.last_event_id)
+        frame = ResetFrame(run_id=run.id, reason=ResetReason.EXPIRED, snapshot=run, cursor=watch.cursor)
+        self._outlet.send(frame.encode())
+        self._follow(watch, run)
+
+    async def _unsubscribe(self, command: Unsubscribe) -> None:
+        run_id = str(command.run_id)
+        if self._watches.remove(run_id) is None:
+            raise _not_subscribed(command)
+        await self.save_acks()
+        self._outlet.send(Unsubscribed(run_id=run_id, ref=command.ref).encode())
+
+    def _ack(self, command: Ack) -> None:
+        watch = self._watches.get(str(command.run_id))
+        if watch is None:
+            raise _not_subscribed(command)
+        if judge_ack(command, cursor=watch.cursor, acked=watch.acked):
+            watch.acked = command.event_id
+            if watch.client_id is not None:
+                kept = KeptAck(watch.key, watch.user_id, watch.client_id, watch.acked)
+                self._unsaved[watch.key, watch.client_id] = kept
+        self._outlet.send(Acked(run_id=watch.key.run_id, event_id=watch.acked, ref=command.ref).encode())
+
+    async def keep_acks(self) -> None:
+        """Keep acks from time to time, until cancelled."""
+        while True:
+            await asyncio.sleep(ACKS_EVERY_S)
+            await self.save_acks()
+
+    async def save_acks(self) -> None:
+        """Keep every ack that was received. One that cannot be kept is lost: the viewer then sees more again."""
+        unsaved, self._unsaved = self._unsaved, {}
+        if not unsaved:
+            return
+        try:
+            await self._backend.log.save_acks(list(unsaved.values()))
+        except Exception:
+            _log.warning("acks could not be kept", exc_info=True)
+
+    def close(self) -> None:
+        """End every subscription; acks can still be saved."""
+        for task in self._resets:
+            task.cancel()
+        self._watches.close()
+
+
+def _not_subscribed(command: Unsubscribe | Ack) -> ProtocolError:
+    return ProtocolError(
+        ErrorCode.NOT_SUBSCRIBED,
+        "this connection does not watch that run",
+        ref=command.ref,
+        run_id=str(command.run_id),
+    )

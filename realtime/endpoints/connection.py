@@ -1,0 +1,190 @@
+"""The life of one WebSocket connection: its reader, its one writer, its timers, who it speaks for, and how it ends.
+
+Timers live apart from the writer, so that a send that blocks freezes none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+from quart import Websocket
+
+from realtime.auth import InvalidTokenError, Principal
+from realtime.clock import rfc3339
+from realtime.endpoints.backend import Backend
+from realtime.endpoints.commands import RunCommands
+from realtime.events import HEARTBEAT_TEXT
+from realtime.frames import Authenticate, CloseCode, Draining, ErrorCode, Ping, Pong, Welcome
+from realtime.outlet import AsgiOutlet
+from realtime.peer import Peer
+from realtime.protocol import ProtocolError, Session, error_frame
+
+_log = structlog.get_logger(__name__)
+
+GOODBYE_S = 2.0
+"""How long what was still to be sent may take at the end."""
+DRAIN_RETRY_MS = 1000
+
+
+class Connection:
+    """One accepted WebSocket; ``token`` is what its handshake brought. `run` returns when it is closed."""
+
+    def __init__(self, backend: Backend, websocket: Websocket, token: str | None) -> None:
+        now = time.monotonic()
+        self._backend = backend
+        self._websocket = websocket
+        self._token = token
+        self._peer = Peer.of(websocket.scope)
+        self._outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
+        self._session = Session(backend.limits, now)
+        self._principal: Principal | None = None
+        self._commands = RunCommands(backend, self._outlet)
+        self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
+        self._expiry: asyncio.TimerHandle | None = None
+        self._heard_at = now
+        self._sent_at = now
+        self._sending_since: float | None = None
+
+    async def run(self) -> None:
+        """Serve the connection until either side ends it; nothing of it is left behind then."""
+        gone = self._backend.broadcaster.on_drain(self._drain)
+        loop = asyncio.get_running_loop()
+        writer = loop.create_task(self._write())
+        tasks = [loop.create_task(work) for work in (self._read(), self._beat(), self._commands.keep_acks())]
+        for task in (writer, *tasks):
+            task.add_done_callback(self._notice_failure)
+        code = CloseCode.NORMAL
+        try:
+            self._identify_first()
+            code = await self._closing
+        finally:
+            self._session.closed()
+            self._commands.close()
+            if self._expiry is not None:
+                self._expiry.cancel()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._commands.save_acks()
+            await self._say_goodbye(writer, code)
+            gone()
+
+    def _end(self, code: CloseCode) -> None:
+        if not self._closing.done():
+            self._closing.set_result(code)
+
+    def _fail(self, error: ProtocolError) -> None:
+        """Send the error; end the connection where it is fatal."""
+        self._outlet.send(error_frame(error).encode())
+        if error.close is not None:
+            self._end(error.close)
+
+    def _notice_failure(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a connection failed", exc_info=error)
+            self._end(CloseCode.INTERNAL)
+
+    async def _say_goodbye(self, writer: asyncio.Task[None], code: CloseCode) -> None:
+        """Send what is still due, then close; a peer that takes neither is cut off."""
+        self._outlet.finish()
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                await asyncio.gather(writer, return_exceptions=True)
+                await self._websocket.close(code, code.name.lower().replace("_", " "))
+        except TimeoutError:
+            self._peer.abort()
+        finally:
+            writer.cancel()
+
+    async def _write(self) -> None:
+        async for message in self._outlet:
+            self._sending_since = time.monotonic()
+            await self._websocket.send(message)
+            self._sending_since = None
+            self._sent_at = time.monotonic()
+
+    async def _read(self) -> None:
+        while True:
+            await self._outlet.wait_ready()
+            frame = await self._websocket.receive()
+            self._heard_at = time.monotonic()
+            try:
+                await self._obey(frame)
+            except ProtocolError as error:
+                self._fail(error)
+            except Exception:
+                _log.exception("a command failed")
+                self._fail(ProtocolError(ErrorCode.INTERNAL, "The server failed.", close=CloseCode.INTERNAL))
+
+    async def _obey(self, frame: str | bytes) -> None:
+        command = self._session.receive(frame, time.monotonic())
+        if isinstance(command, Authenticate):
+            self._authenticate(command.token)
+        elif isinstance(command, Ping):
+            self._outlet.send(Pong(ref=command.ref).encode())
+        elif self._principal is not None:
+            await self._commands.obey(command, self._principal)
+
+    def _identify_first(self) -> None:
+        """Take the identity of the handshake; without one, wait for ``authenticate`` as the first frame."""
+        if self._token is None:
+            missing = ProtocolError(
+                ErrorCode.NOT_AUTHENTICATED, "no identity came in time", close=CloseCode.NOT_AUTHENTICATED
+            )
+            self._set_expiry(self._backend.settings.identify_timeout_s, missing)
+            return
+        try:
+            self._authenticate(self._token)
+        except ProtocolError as error:
+            self._fail(error)
+
+    def _authenticate(self, token: str) -> None:
+        try:
+            principal = self._backend.tokens.read(token)
+        except InvalidTokenError as error:
+            raise ProtocolError(ErrorCode.NOT_AUTHENTICATED, str(error), close=CloseCode.NOT_AUTHENTICATED) from None
+        before = self._principal
+        if before is not None and (before.tenant, before.user_id) != (principal.tenant, principal.user_id):
+            raise ProtocolError(ErrorCode.FORBIDDEN, "a connection cannot change its user", close=CloseCode.FORBIDDEN)
+        self._principal = principal
+        self._session.identified()
+        expired = ProtocolError(
+            ErrorCode.NOT_AUTHENTICATED, "The token has expired.", close=CloseCode.NOT_AUTHENTICATED
+        )
+        self._set_expiry(principal.expires_at - time.time(), expired)
+        welcome = Welcome(
+            heartbeat_s=self._backend.settings.heartbeat_s, limits=self._backend.limits, server_time=rfc3339()
+        )
+        self._outlet.send(welcome.encode())
+
+    def _set_expiry(self, in_s: float, error: ProtocolError) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        self._expiry = asyncio.get_running_loop().call_later(max(0.0, in_s), self._fail, error)
+
+    async def _beat(self) -> None:
+        """Break our silence with heartbeats, and let go of a peer that is silent, or takes nothing, for too long."""
+        settings = self._backend.settings
+        while True:
+            now = time.monotonic()
+            heard_at = max(self._heard_at, self._peer.heard_at)
+            sending_since = self._sending_since
+            stuck_at = float("inf") if sending_since is None else sending_since + settings.stuck_timeout_s
+            gone_at = heard_at + settings.idle_timeout_s if self._peer.known else float("inf")
+            beat_at = self._sent_at + settings.heartbeat_s
+            if self._outlet.overflowed or now >= min(stuck_at, gone_at):
+                self._peer.abort()
+                self._end(CloseCode.TOO_SLOW)
+                return
+            if now >= beat_at:
+                if sending_since is None:
+                    self._outlet.send(HEARTBEAT_TEXT)
+                self._sent_at = now
+                continue
+            await asyncio.sleep(min(stuck_at, gone_at, beat_at) - now)
+
+    def _drain(self) -> None:
+        self._outlet.send(Draining(retry_after_ms=DRAIN_RETRY_MS).encode())
+        self._end(CloseCode.RESTARTING)

@@ -1,0 +1,60 @@
+"""The documents that a project's runs work on."""
+
+from __future__ import annotations
+
+import msgspec
+from quart import Blueprint, Response, request
+
+from realtime.auth import Action
+from realtime.endpoints.answers import answer, read_body
+from realtime.endpoints.backend import Backend
+from realtime.endpoints.guard import authorize, identify, parse_id
+from realtime.ports import RefusedError
+
+
+class _Upload(msgspec.Struct, forbid_unknown_fields=True):
+    path: str
+    content: str
+
+
+def documents_blueprint(backend: Backend) -> Blueprint:
+    """``/api/v1/projects/{id}/documents``."""
+    blueprint = Blueprint("documents", __name__, url_prefix="/api/v1/projects/<project_id>/documents")
+
+    @blueprint.get("")
+    async def list_documents(project_id: str) -> Response:
+        principal = identify(backend.tokens)
+        project_id = parse_id(project_id, "project")
+        await authorize(backend, principal, project_id, Action.READ)
+        return answer({"documents": await backend.runs.list_documents(principal.tenant, project_id)})
+
+    @blueprint.post("")
+    async def add_documents(project_id: str) -> Response:
+        principal = identify(backend.tokens)
+        project_id = parse_id(project_id, "project")
+        await authorize(backend, principal, project_id, Action.WRITE_DOCUMENTS)
+        uploaded = await _read_upload()
+        return answer({"documents": await backend.runs.add_documents(principal.tenant, project_id, uploaded)}, 201)
+
+    @blueprint.delete("/<document_id>")
+    async def delete_document(project_id: str, document_id: str) -> Response:
+        principal = identify(backend.tokens)
+        project_id = parse_id(project_id, "project")
+        await authorize(backend, principal, project_id, Action.WRITE_DOCUMENTS)
+        document_id = parse_id(document_id, "document")
+        if not await backend.runs.delete_document(principal.tenant, project_id, document_id):
+            raise RefusedError(404, "DOCUMENT_NOT_FOUND", "There is no such document.")
+        return Response(status=204)
+
+    return blueprint
+
+
+async def _read_upload() -> list[tuple[str, bytes]]:
+    """What was sent: files of a form (fields named ``file``), or one document as JSON."""
+    if request.mimetype != "multipart/form-data":
+        upload = await read_body(_Upload)
+        return [(upload.path, upload.content.encode())]
+    files = (await request.files).getlist("file")
+    if not files:
+        raise RefusedError(400, "BAD_REQUEST", "The form has no field called file with a file in it.")
+    return [(file.filename or "", file.read()) for file in files]

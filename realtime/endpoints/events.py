@@ -1,0 +1,101 @@
+"""A run's events over SSE: from a cursor, live, until the run ends."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+from quart import Blueprint, Response, request
+
+from realtime.auth import Action, Principal
+from realtime.cursor import Reset, ResetReason, parse_cursor, resolve
+from realtime.endpoints.backend import Backend
+from realtime.endpoints.guard import check_origin, find_run, identify, parse_id
+from realtime.events import RunKey
+from realtime.outlet import AsgiOutlet
+from realtime.snapshot import RunSnapshot, unfold
+from realtime.sse import SSEEvent, build_sse_response, requested_cursor
+from realtime.topic import Ending
+
+
+def events_blueprint(backend: Backend) -> Blueprint:
+    """``GET /api/v1/events/agent-runs/{run_id}``."""
+    blueprint = Blueprint("events", __name__, url_prefix="/api/v1/events")
+
+    @blueprint.get("/agent-runs/<run_id>")
+    async def stream_run(run_id: str) -> Response:
+        check_origin(request, needed=False)
+        principal = identify(backend.tokens)
+        run_id = parse_id(run_id, "run")
+        run = await find_run(backend, principal, run_id, Action.STREAM)
+        asked = requested_cursor(request)
+        start = resolve(0 if asked is None else parse_cursor(asked), run.last_event_id)
+        if run.ended and not isinstance(start, Reset) and start.cursor == run.last_event_id:
+            return Response(status=204)
+        stream = _RunStream(backend, principal, run)
+        response = build_sse_response(
+            stream.events(start.cursor, start.reason if isinstance(start, Reset) else None),
+            UUID(run_id),
+            heartbeat_s=backend.settings.heartbeat_s,
+        )
+        if request.method == "HEAD":
+            response.set_data(b"")
+        return response
+
+    return blueprint
+
+
+class _RunStream:
+    """One viewer of one run."""
+
+    def __init__(self, backend: Backend, principal: Principal, run: RunSnapshot) -> None:
+        self._backend = backend
+        self._principal = principal
+        self._key = RunKey(principal.tenant, run.id)
+        self._run = run
+        self._outlet: AsgiOutlet[bytes] = AsgiOutlet(lambda event: event.sse)
+        self._lost = False
+
+    async def events(self, cursor: int, reason: ResetReason | None) -> AsyncGenerator[bytes, None]:
+        """The state now where a reset is due, then every event after ``cursor``, until there can be no more."""
+        loop = asyncio.get_running_loop()
+        expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._outlet.finish)
+        gone = self._backend.broadcaster.on_drain(self._outlet.finish)
+        subscription = None
+        try:
+            if reason is not None:
+                yield reset_wire(self._run, reason)
+            if reason is None or not self._run.ended:
+                subscription = self._backend.broadcaster.subscribe(self._key, cursor, self._outlet, self._on_end)
+                async for wire in self._outlet:
+                    yield wire
+            if self._lost:
+                run = await self._backend.runs.get_run(self._key)
+                if run is not None:
+                    yield reset_wire(run, ResetReason.EXPIRED)
+        finally:
+            expiry.cancel()
+            gone()
+            if subscription is not None:
+                subscription.close()
+
+    def _on_end(self, ending: Ending) -> None:
+        self._lost = ending is Ending.LOST
+        self._outlet.finish()
+
+
+def reset_wire(run: RunSnapshot, reason: ResetReason) -> bytes:
+    """The state of ``run`` as events: the first says to forget, only the last has an id, so half of it is nothing."""
+    facts = list(unfold(run))
+    events = []
+    for index, (kind, payload) in enumerate(facts):
+        mark = {"reset": {"reason": reason, "cursor": run.last_event_id}} if index == 0 else {}
+        last = index == len(facts) - 1
+        events.append(
+            SSEEvent(
+                type=kind, run_id=UUID(run.id), payload={**payload, **mark}, id=run.last_event_id if last else None
+            ).to_wire()
+        )
+    return b"".join(events)

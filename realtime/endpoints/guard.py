@@ -1,0 +1,109 @@
+"""Who asks, whether they may, and ids that are ids: the checks every endpoint makes before it does anything."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from quart import request
+from quart.wrappers.base import BaseRequestWebsocket
+
+from realtime.auth import COOKIE, Action, InvalidTokenError, Principal, Tokens, may, origin_is_own
+from realtime.endpoints.backend import Backend
+from realtime.events import RunKey
+from realtime.ports import RefusedError
+from realtime.snapshot import RunSnapshot
+
+
+def token_of(asked: BaseRequestWebsocket) -> str | None:
+    """The token a request or handshake brings: ``Authorization: Bearer``, else the cookie."""
+    scheme, _, credentials = asked.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    return asked.cookies.get(COOKIE)
+
+
+def uses_cookie(asked: BaseRequestWebsocket) -> bool:
+    """True where the browser, not the page's code, says who this is."""
+    return COOKIE in asked.cookies and "Authorization" not in asked.headers
+
+
+def check_origin(asked: BaseRequestWebsocket, *, needed: bool) -> None:
+    """Let no foreign page act as the user. ``needed``: its absence counts as foreign, too.
+
+    Raises:
+        RefusedError: 403.
+
+    """
+    origin = asked.headers.get("Origin")
+    if origin is None and not needed:
+        return
+    if origin is None or not origin_is_own(origin, asked.scheme, asked.host):
+        raise RefusedError(403, "FORBIDDEN", "This origin may not use this server.")
+
+
+def identify(tokens: Tokens) -> Principal:
+    """Who sent the current request.
+
+    A request that changes something and brings a cookie must also bring our own Origin.
+
+    Raises:
+        RefusedError: 401 without a valid token, 403 from a foreign Origin.
+
+    """
+    token = token_of(request)
+    if token is None:
+        raise RefusedError(401, "NOT_AUTHENTICATED", "Sign in, or send a token as Authorization: Bearer.")
+    try:
+        principal = tokens.read(token)
+    except InvalidTokenError as error:
+        raise RefusedError(401, "NOT_AUTHENTICATED", str(error)) from None
+    if uses_cookie(request):
+        check_origin(request, needed=request.method not in {"GET", "HEAD", "OPTIONS"})
+    return principal
+
+
+async def authorize(backend: Backend, principal: Principal, project_id: str, action: Action) -> str:
+    """The role that lets ``principal`` do ``action`` in the project.
+
+    Raises:
+        RefusedError: 404 where the tenant has no such project, 403 where the role does not allow it.
+
+    """
+    role = await backend.accounts.get_role(principal.tenant, project_id, principal.user_id)
+    if role is not None and may(role, action):
+        return role
+    if role is None and not await backend.accounts.has_project(principal.tenant, project_id):
+        raise RefusedError(404, "PROJECT_NOT_FOUND", "There is no such project.")
+    raise RefusedError(403, "FORBIDDEN", f"Your role in this project does not allow to {action.replace('_', ' ')}.")
+
+
+async def find_run(backend: Backend, principal: Principal, run_id: str, action: Action) -> RunSnapshot:
+    """The run as it is now, for somebody who may do ``action`` with it.
+
+    Raises:
+        RefusedError: 404 where the tenant has no such run, 403 where the role does not allow it.
+
+    """
+    run = await backend.runs.get_run(RunKey(principal.tenant, run_id))
+    if run is None:
+        raise run_not_found()
+    await authorize(backend, principal, run.project_id, action)
+    return run
+
+
+def run_not_found() -> RefusedError:
+    """The answer for a run that is absent, another project's or another tenant's alike."""
+    return RefusedError(404, "RUN_NOT_FOUND", "There is no such run.")
+
+
+def parse_id(text: str, what: str) -> str:
+    """``text`` as the canonical form of the UUID it is.
+
+    Raises:
+        RefusedError: 400, it is none.
+
+    """
+    try:
+        return str(UUID(text))
+    except ValueError:
+        raise RefusedError(400, "INVALID_ID", f"The {what} id must be a UUID.") from None

@@ -1,0 +1,76 @@
+"""The page for people: rendered by the server, then followed live by its scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quart import Blueprint, redirect, render_template, request
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from realtime.auth import Action, Principal, may
+from realtime.endpoints.backend import Backend
+from realtime.endpoints.guard import authorize, find_run, identify, parse_id, run_not_found
+from realtime.ports import RefusedError
+
+
+def pages_blueprint(backend: Backend) -> Blueprint:
+    """``/``, ``/projects/{id}``, ``/projects/{id}/runs/{run_id}``, ``/projects/{id}/artifacts``."""
+    blueprint = Blueprint("pages", __name__)
+
+    async def frame(project_id: str) -> tuple[Principal, dict[str, Any]]:
+        """Who looks, and what every page of a project shows."""
+        principal = identify(backend.tokens)
+        project_id = parse_id(project_id, "project")
+        role = await authorize(backend, principal, project_id, Action.READ)
+        projects = await backend.accounts.list_projects(principal.tenant, principal.user_id)
+        return principal, {
+            "project": next(project for project in projects if project.id == project_id),
+            "projects": projects,
+            "user_email": principal.email,
+            "can_start": may(role, Action.START_RUN),
+            "can_stream": may(role, Action.STREAM),
+            "can_write": may(role, Action.WRITE_DOCUMENTS),
+            "notice": backend.runs.notice,
+        }
+
+    async def project_page(project_id: str, run_id: str | None) -> str:
+        principal, shared = await frame(project_id)
+        run = None
+        if run_id is not None:
+            run = await find_run(backend, principal, parse_id(run_id, "run"), Action.READ)
+            if run.project_id != shared["project"].id:
+                raise run_not_found()
+        documents = await backend.runs.list_documents(principal.tenant, project_id)
+        return await render_template(
+            "project.html", **shared, agents=backend.runs.agents(), documents=documents, run=run
+        )
+
+    @blueprint.get("/")
+    async def home() -> WerkzeugResponse:
+        try:
+            principal = identify(backend.tokens)
+        except RefusedError:
+            return redirect("/sign-in", 303)
+        projects = await backend.accounts.list_projects(principal.tenant, principal.user_id)
+        if not projects:
+            raise RefusedError(403, "FORBIDDEN", "You are not a member of any project.")
+        return redirect(f"/projects/{projects[0].id}", 303)
+
+    @blueprint.get("/projects/<project_id>")
+    async def show_project(project_id: str) -> str:
+        return await project_page(project_id, None)
+
+    @blueprint.get("/projects/<project_id>/runs/<run_id>")
+    async def show_run(project_id: str, run_id: str) -> str:
+        return await project_page(project_id, run_id)
+
+    @blueprint.get("/projects/<project_id>/artifacts")
+    async def show_artifacts(project_id: str) -> str:
+        principal, shared = await frame(project_id)
+        run_id = request.args.get("run_id")
+        if run_id is not None:
+            run_id = parse_id(run_id, "run")
+        artifacts = await backend.runs.list_artifacts(principal.tenant, shared["project"].id, run_id)
+        return await render_template("artifacts.html", **shared, artifacts=artifacts)
+
+    return blueprint

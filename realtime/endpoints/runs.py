@@ -1,0 +1,73 @@
+"""Agents, projects and runs: the catalogue, starting a run, snapshots."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+from quart import Blueprint, Response, request
+
+from realtime.auth import Action
+from realtime.endpoints.answers import answer, read_body, read_limit
+from realtime.endpoints.backend import Backend
+from realtime.endpoints.guard import authorize, find_run, identify, parse_id, run_not_found
+from realtime.ports import RunRequest
+
+
+class _StartRun(msgspec.Struct, forbid_unknown_fields=True):
+    agents_selected: tuple[str, ...] = ()
+    pipeline_mode: str = "sequential"
+    run_id: UUID | None = None
+
+
+def runs_blueprint(backend: Backend) -> Blueprint:
+    """``/api/v1/agents``, ``/api/v1/projects`` and ``/api/v1/projects/{id}/agent-runs``."""
+    blueprint = Blueprint("runs", __name__, url_prefix="/api/v1")
+
+    @blueprint.get("/agents")
+    async def list_agents() -> Response:
+        identify(backend.tokens)
+        return answer({"agents": backend.runs.agents()})
+
+    @blueprint.get("/projects")
+    async def list_projects() -> Response:
+        principal = identify(backend.tokens)
+        return answer({"projects": await backend.accounts.list_projects(principal.tenant, principal.user_id)})
+
+    @blueprint.post("/projects/<project_id>/agent-runs")
+    async def start_run(project_id: str) -> Response:
+        principal = identify(backend.tokens)
+        project_id = parse_id(project_id, "project")
+        await authorize(backend, principal, project_id, Action.START_RUN)
+        body = await read_body(_StartRun)
+        wanted = RunRequest(
+            agents_selected=body.agents_selected,
+            pipeline_mode=body.pipeline_mode,
+            run_id=None if body.run_id is None else str(body.run_id),
+        )
+        run = await backend.runs.start_run(principal.tenant, project_id, wanted, principal.user_id)
+        response = answer(run, 201)
+        response.headers["Location"] = f"/api/v1/projects/{project_id}/agent-runs/{run.id}"
+        return response
+
+    @blueprint.get("/projects/<project_id>/agent-runs")
+    async def list_runs(project_id: str) -> Response:
+        principal = identify(backend.tokens)
+        project_id = parse_id(project_id, "project")
+        await authorize(backend, principal, project_id, Action.READ)
+        before = request.args.get("before")
+        if before is not None:
+            before = parse_id(before, "run")
+        return answer({"runs": await backend.runs.list_runs(principal.tenant, project_id, read_limit(), before)})
+
+    @blueprint.get("/projects/<project_id>/agent-runs/<run_id>")
+    async def get_run(project_id: str, run_id: str) -> Response:
+        principal = identify(backend.tokens)
+        project_id = parse_id(project_id, "project")
+        await authorize(backend, principal, project_id, Action.READ)
+        run = await find_run(backend, principal, parse_id(run_id, "run"), Action.READ)
+        if run.project_id != project_id:
+            raise run_not_found()
+        return answer(run)
+
+    return blueprint

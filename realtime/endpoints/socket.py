@@ -1,0 +1,30 @@
+"""``/api/v1/ws``: the handshake of the WebSocket protocol ``runcast.v1``; ``connection`` does the rest."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, websocket
+
+from realtime.endpoints.answers import error_answer
+from realtime.endpoints.backend import Backend
+from realtime.endpoints.connection import Connection
+from realtime.endpoints.guard import check_origin, token_of, uses_cookie
+from realtime.frames import SUBPROTOCOL
+from realtime.ports import RefusedError
+
+
+def socket_blueprint(backend: Backend) -> Blueprint:
+    """The WebSocket endpoint. A foreign Origin, or a cookie without Origin, is refused with 403 before accept."""
+    blueprint = Blueprint("socket", __name__)
+
+    @blueprint.websocket("/api/v1/ws")
+    async def connect() -> Response | None:
+        try:
+            check_origin(websocket, needed=uses_cookie(websocket))
+        except RefusedError as error:
+            return error_answer(error)
+        offered = websocket.requested_subprotocols
+        await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        await Connection(backend, websocket, token_of(websocket)).run()
+        return None
+
+    return blueprint

@@ -1,0 +1,105 @@
+"""The runs that one WebSocket connection watches: each with its cursor, and what its viewer acked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from realtime.broadcaster import Broadcaster
+from realtime.events import RunKey
+from realtime.frames import CloseCode, ErrorCode, Limits
+from realtime.outlet import AsgiOutlet
+from realtime.protocol import ProtocolError
+from realtime.topic import Ending, Subscription
+
+
+class Watch:
+    """One run on one connection. After the run ended it stays for the last acks, without a subscription."""
+
+    def __init__(self, key: RunKey, cursor: int, user_id: str, client_id: str | None) -> None:
+        self.key = key
+        self.user_id = user_id
+        self.client_id = client_id
+        self.acked = 0
+        self.subscription: Subscription | None = None
+        self._cursor = cursor
+
+    @property
+    def cursor(self) -> int:
+        """The newest event id handed to the connection."""
+        return self._cursor if self.subscription is None else self.subscription.cursor
+
+    @property
+    def live(self) -> bool:
+        """True while events may follow."""
+        return self.subscription is not None and not self.subscription.closed
+
+    def jump(self, cursor: int) -> None:
+        """Go on from ``cursor``, whatever was between; `WatchList.follow` makes the watch live again."""
+        self.close()
+        self.subscription = None
+        self._cursor = cursor
+
+    def close(self) -> None:
+        """No event follows."""
+        if self.subscription is not None:
+            self.subscription.close()
+
+
+class WatchList:
+    """The watches of one connection, at most ``limits.subscriptions`` of them live."""
+
+    def __init__(self, broadcaster: Broadcaster, outlet: AsgiOutlet[str], limits: Limits) -> None:
+        self._broadcaster = broadcaster
+        self._outlet = outlet
+        self._limits = limits
+        self._watches: dict[str, Watch] = {}
+
+    def __iter__(self) -> Iterator[Watch]:
+        return iter(tuple(self._watches.values()))
+
+    def get(self, run_id: str) -> Watch | None:
+        """The watch of that run, live or ended."""
+        return self._watches.get(run_id)
+
+    def check_room(self, run_id: str) -> None:
+        """Make room for one more run; ended ones are forgotten for it, oldest first.
+
+        Raises:
+            ProtocolError: TOO_MANY, as many as allowed are live.
+
+        """
+        others = [watch for watch in self if watch.key.run_id != run_id]
+        if sum(watch.live for watch in others) >= self._limits.subscriptions:
+            raise ProtocolError(
+                ErrorCode.TOO_MANY,
+                f"more than {self._limits.subscriptions} subscriptions on one connection",
+                run_id=run_id,
+                close=CloseCode.TOO_MANY,
+            )
+        ended = [watch for watch in others if not watch.live]
+        for watch in ended[: max(0, len(others) + 1 - self._limits.subscriptions)]:
+            del self._watches[watch.key.run_id]
+
+    def add(self, key: RunKey, cursor: int, user_id: str, client_id: str | None) -> Watch:
+        """Put a watch on the list, in place of one of the same run; `follow` makes it live."""
+        self.remove(key.run_id)
+        watch = self._watches[key.run_id] = Watch(key, cursor, user_id, client_id)
+        return watch
+
+    def follow(self, watch: Watch, on_end: Callable[[Watch, Ending], None]) -> None:
+        """Send every event after the watch's cursor."""
+        watch.subscription = self._broadcaster.subscribe(
+            watch.key, watch.cursor, self._outlet, lambda ending: on_end(watch, ending)
+        )
+
+    def remove(self, run_id: str) -> Watch | None:
+        """Take a watch off the list; None: it was not on it."""
+        watch = self._watches.pop(run_id, None)
+        if watch is not None:
+            watch.close()
+        return watch
+
+    def close(self) -> None:
+        """End every watch; their acks can still be read."""
+        for watch in self:
+            watch.close()

@@ -1,0 +1,176 @@
+"""The frames of ``runcast.v1`` in both directions, its error codes and its close codes. Pure.
+
+A control frame is a JSON object with ``op``; an event is the object of ``realtime.events`` and has none.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from realtime.cursor import ResetReason
+from realtime.snapshot import RunSnapshot
+
+SUBPROTOCOL = "runcast.v1"
+
+
+class CloseCode(IntEnum):
+    """Why the server ends a connection; the number tells a client what to do next."""
+
+    NORMAL = 1000
+    INTERNAL = 1011
+    RESTARTING = 1012
+    BAD_PROTOCOL = 4400
+    NOT_AUTHENTICATED = 4401
+    FORBIDDEN = 4403
+    TOO_SLOW = 4408
+    TOO_MANY = 4429
+
+    @property
+    def reconnect(self) -> bool:
+        """True where the same client may come back with its cursors; False: something must change first."""
+        return self in {CloseCode.INTERNAL, CloseCode.RESTARTING, CloseCode.TOO_SLOW, CloseCode.TOO_MANY}
+
+
+class ErrorCode(StrEnum):
+    """What an ``error`` frame says, stable for programs."""
+
+    NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
+    RUN_NOT_FOUND = "RUN_NOT_FOUND"
+    BAD_FRAME = "BAD_FRAME"
+    UNKNOWN_OP = "UNKNOWN_OP"
+    ACK_AHEAD = "ACK_AHEAD"
+    NOT_SUBSCRIBED = "NOT_SUBSCRIBED"
+    TOO_MANY = "TOO_MANY"
+    TOO_LARGE = "TOO_LARGE"
+    INTERNAL = "INTERNAL"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What one connection may do; told to the client in ``welcome``. Beyond: a typed error, then close."""
+
+    frame_bytes: int = 64 * 1024
+    subscriptions: int = 64
+    frames_per_s: int = 50
+    identify_s: float = 10.0
+    client_id_chars: int = 64
+
+
+Ref = str | int | None
+
+
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="op"):
+    ref: Ref = None
+
+
+class _RunCommand(_Command, frozen=True, kw_only=True):
+    run_id: UUID
+
+
+class Subscribe(_RunCommand, frozen=True, kw_only=True, tag="subscribe", rename={"start": "from"}):
+    """Watch a run from a cursor. ``last_event_id`` may be anything: what is no id is answered with a reset."""
+
+    last_event_id: Any = UNSET
+    client_id: str | None = None
+    start: str = "start"
+
+
+class Unsubscribe(_RunCommand, frozen=True, kw_only=True, tag="unsubscribe"):
+    """Stop watching a run."""
+
+
+class Ack(_RunCommand, frozen=True, kw_only=True, tag="ack"):
+    """Everything up to ``event_id`` of a run has been handled."""
+
+    event_id: int
+
+
+class Ping(_Command, frozen=True, kw_only=True, tag="ping"):
+    """Ask for a sign of life."""
+
+
+class Authenticate(_Command, frozen=True, kw_only=True, tag="authenticate"):
+    """Say who this is, first or again with a fresher token."""
+
+    token: str
+
+
+Command = Subscribe | Unsubscribe | Ack | Ping | Authenticate
+
+
+class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
+    ref: Ref = None
+
+    def encode(self) -> str:
+        """The frame as one JSON text message."""
+        return msgspec.json.encode(self).decode()
+
+
+class Welcome(_Frame, frozen=True, kw_only=True, tag="welcome"):
+    """Who you are is known; what follows obeys these limits."""
+
+    heartbeat_s: float
+    limits: Limits
+    server_time: str
+
+
+class Subscribed(_Frame, frozen=True, kw_only=True, tag="subscribed"):
+    """Events after ``cursor`` follow; the snapshot is as of ``head``. ``resumed``: a given cursor is served."""
+
+    run_id: str
+    snapshot: RunSnapshot
+    cursor: int
+    head: int
+    resumed: bool
+
+
+class ResetFrame(_Frame, frozen=True, kw_only=True, tag="reset"):
+    """Instead of ``subscribed``: forget what you had, take the snapshot; events after ``cursor`` follow."""
+
+    run_id: str
+    reason: ResetReason
+    snapshot: RunSnapshot
+    cursor: int
+
+
+class Unsubscribed(_Frame, frozen=True, kw_only=True, tag="unsubscribed"):
+    """No more events of that run follow."""
+
+    run_id: str
+
+
+class Acked(_Frame, frozen=True, kw_only=True, tag="acked"):
+    """An ack was received."""
+
+    run_id: str
+    event_id: int
+
+
+class Pong(_Frame, frozen=True, kw_only=True, tag="pong"):
+    """The answer to ``ping``."""
+
+
+class ErrorFrame(_Frame, frozen=True, kw_only=True, tag="error"):
+    """A frame could not be obeyed; ``fatal``: the connection closes with it."""
+
+    code: ErrorCode
+    message: str
+    fatal: bool
+    run_id: str | UnsetType = UNSET
+
+
+class Finished(_Frame, frozen=True, kw_only=True, tag="finished"):
+    """The run's terminal event has been sent; its subscription is over."""
+
+    run_id: str
+
+
+class Draining(_Frame, frozen=True, kw_only=True, tag="draining"):
+    """The server is about to restart: come back after this many milliseconds, with your cursors."""
+
+    retry_after_ms: int

@@ -1,0 +1,96 @@
+"""What Hypercorn 0.18 lacks for long-lived connections with strangers. Tied to that version; a test tries each guard.
+
+- permessage-deflate is always accepted and its decompressor is unbounded: declined at the handshake.
+- a WebSocket message over the limit is answered with 1009, but buffered on: checked before buffering, then closed.
+- nothing tells when a peer was last heard, and a peer that stops reading cannot be let go: a `Peer` in the state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from hypercorn.asyncio import run as hypercorn_run
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.config import Config
+from hypercorn.protocol import h2, h11, ws_stream
+from hypercorn.protocol.events import StreamClosed
+from wsproto.events import CloseConnection, Message
+from wsproto.events import Event as WireEvent
+from wsproto.extensions import PerMessageDeflate
+from wsproto.frame_protocol import CloseReason
+
+from realtime.peer import STATE_KEY, Peer
+
+
+class GuardedConfig(Config):
+    """Hypercorn's configuration, and the peers that are connected now."""
+
+    def __init__(self) -> None:
+        self.peers: set[Peer] = set()
+
+    def abort_all(self) -> None:
+        """Cut every connection that is left."""
+        for peer in tuple(self.peers):
+            peer.abort()
+
+
+class _NoDeflate(PerMessageDeflate):
+    def accept(self, offer: str) -> bool | str | None:
+        return None
+
+
+class _BoundedBuffer(ws_stream.WebsocketBuffer):
+    def extend(self, event: Message[Any]) -> None:
+        if self.length + len(event.data) > self.max_length:
+            raise ws_stream.FrameTooLargeError
+        super().extend(event)
+
+
+class _ClosingStream(ws_stream.WSStream):
+    async def _send_wsproto_event(self, event: WireEvent) -> None:
+        await super()._send_wsproto_event(event)
+        too_big = isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG
+        if too_big and not self.closed:
+            await self.send(StreamClosed(stream_id=self.stream_id))
+            await self.handle(StreamClosed(stream_id=self.stream_id))
+
+
+class _HeardReader:
+    """A stream reader that tells the peer's watch of every byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, peer: Peer) -> None:
+        self._reader = reader
+        self._peer = peer
+        self.at_eof = reader.at_eof
+
+    async def read(self, size: int) -> bytes:
+        data = await self._reader.read(size)
+        if data:
+            self._peer.heard()
+        return data
+
+
+class _WatchedServer(TCPServer):
+    """One TCP connection, with its `Peer` in the state that every request on it sees."""
+
+    async def run(self) -> None:
+        peer = Peer(self.writer.transport)
+        reader: Any = _HeardReader(self.reader, peer)
+        self.reader = reader
+        self.state = {**self.state, STATE_KEY: peer}
+        peers = self.config.peers if isinstance(self.config, GuardedConfig) else set()
+        peers.add(peer)
+        try:
+            await super().run()
+        finally:
+            peers.discard(peer)
+
+
+def install() -> None:
+    """Put the guards in place, for this process, where Hypercorn looks its classes up. Idempotent."""
+    vars(ws_stream)["PerMessageDeflate"] = _NoDeflate
+    vars(ws_stream)["WebsocketBuffer"] = _BoundedBuffer
+    vars(hypercorn_run)["TCPServer"] = _WatchedServer
+    vars(h11)["WSStream"] = _ClosingStream
+    vars(h2)["WSStream"] = _ClosingStream

@@ -1,0 +1,162 @@
+"""A running server: the listening socket, readiness, and an end that every viewer is told of."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import structlog
+from hypercorn.asyncio.run import worker_serve
+from hypercorn.config import Sockets
+from hypercorn.utils import wrap_app
+
+from realtime.broadcaster import Broadcaster
+from realtime.guards import GuardedConfig, install
+from realtime.log import configure_logging
+from realtime.settings import Settings
+from realtime.wiring import Home, open_home
+
+_log = structlog.get_logger(__name__)
+
+BACKLOG = 2048
+MESSAGE_BYTES = 128 * 1024
+"""The most Hypercorn buffers of one WebSocket message; the protocol's own limit, with a typed error, is lower."""
+DRAIN_S = 3.0
+"""How long streams may take to say goodbye before they are cut."""
+PEER_TIMEOUT_MS = 35_000
+
+
+class ServerError(Exception):
+    """The server cannot listen; the text says where and why."""
+
+
+class Running(msgspec.Struct, frozen=True):
+    """What stands in ``server.json`` of a home while it is served."""
+
+    url: str
+    pid: int
+
+
+async def serve(
+    settings: Settings, *, ready: Callable[[str, Home], None] | None = None, stop: asyncio.Event | None = None
+) -> None:
+    """Serve the home until ``stop`` is set, or SIGTERM or SIGINT comes; then drain: viewers are told to come back.
+
+    ``ready`` is called once with the base URL and the open home when connections are accepted.
+
+    Raises:
+        ServerError: the address cannot be listened on.
+        HomeLockedError: another process serves this home.
+
+    """
+    install()
+    configure_logging(settings.log_level)
+    stop = stop or asyncio.Event()
+    with _listen(settings.host, settings.port) as listener:
+        url = _base_url(settings.host, listener.getsockname()[1])
+        async with open_home(settings) as home, home.orchestrate():
+            config = _config(settings)
+            with _told(settings.home, url), _signals(stop):
+                trigger = _Shutdown(home.backend.broadcaster, stop, lambda: ready and ready(url, home))
+                reaper = asyncio.ensure_future(_reap(config, stop))
+                try:
+                    await worker_serve(
+                        wrap_app(home.app, config.wsgi_max_body_size, "asgi"),
+                        config,
+                        sockets=Sockets([], [listener], []),
+                        shutdown_trigger=trigger.wait,
+                    )
+                finally:
+                    reaper.cancel()
+                    await asyncio.gather(reaper, return_exceptions=True)
+
+
+class _Shutdown:
+    """What Hypercorn waits for: it listens already when it starts to wait, and closes nothing before it returns."""
+
+    def __init__(self, broadcaster: Broadcaster, stop: asyncio.Event, ready: Callable[[], object]) -> None:
+        self._broadcaster = broadcaster
+        self._stop = stop
+        self._ready = ready
+
+    async def wait(self) -> None:
+        self._ready()
+        await self._stop.wait()
+        _log.info("draining", viewers=self._broadcaster.viewers)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self._broadcaster.drain()
+
+
+async def _reap(config: GuardedConfig, stop: asyncio.Event) -> None:
+    """Cut what has not ended by itself: from Python 3.12 on, closing a server waits for every open socket."""
+    await stop.wait()
+    await asyncio.sleep(DRAIN_S + 1)
+    while True:
+        config.abort_all()
+        await asyncio.sleep(0.2)
+
+
+def _config(settings: Settings) -> GuardedConfig:
+    config = GuardedConfig()
+    config.backlog = BACKLOG
+    config.loglevel = "WARNING"
+    config.graceful_timeout = DRAIN_S
+    config.include_server_header = False
+    config.websocket_max_message_size = MESSAGE_BYTES
+    config.websocket_ping_interval = settings.heartbeat_s
+    return config
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PEER_TIMEOUT_MS)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ServerError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
+    listener.setblocking(False)
+    return listener
+
+
+def _base_url(host: str, port: int) -> str:
+    """How to reach the server from this machine."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # the wildcard is looked for
+    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+
+
+@contextlib.contextmanager
+def _told(home: Path, url: str) -> Iterator[None]:
+    """The server's address stands in the home while it runs."""
+    path = home / "server.json"
+    path.write_bytes(msgspec.json.encode(Running(url, os.getpid())))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    caught = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop.set)
+            caught.append(number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,97 @@
+"""Server-sent events: the wire, the response, and the cursor that a request brings.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from quart import Request, Response, request
+
+from realtime.events import encode_body, encode_sse, event_type, heartbeat_sse
+
+HEARTBEAT_S = 15.0
+RETRY_MS = 2000
+
+
+class SSEEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One event for an SSE stream; without ``id`` it leaves the reader's cursor where it is."""
+
+    type: str
+    run_id: UUID
+    payload: dict[str, Any]
+    id: int | None = None
+
+    def to_wire(self) -> bytes:
+        """The bytes of the event: one data line, compact JSON, the keys type, run_id and payload.
+
+        Raises:
+            InvalidEventError: the type is none of ``EventType``.
+
+        """
+        payload = msgspec.json.encode(self.payload).decode()
+        return encode_sse(encode_body(event_type(self.type), str(self.run_id), payload), self.id)
+
+
+def build_sse_response(
+    event_generator: AsyncGenerator[SSEEvent | bytes, None],
+    run_id: UUID,
+    *,
+    heartbeat_s: float = HEARTBEAT_S,
+    retry_ms: int = RETRY_MS,
+) -> Response:
+    """A streaming response of everything ``event_generator`` yields: events, or bytes that are whole events already.
+
+    Headers and ``retry:`` leave at once. Each ``heartbeat_s`` seconds of silence a heartbeat is sent, for which the
+    generator is neither woken nor cancelled. The stream ends when the generator does; when the viewer leaves, the
+    generator is closed. Called while a request is handled: HTTP/1.1 alone has a ``Connection`` header.
+    """
+    response = Response(_stream(event_generator, run_id, heartbeat_s, retry_ms), content_type="text/event-stream")
+    response.timeout = None
+    response.headers["Cache-Control"] = "no-cache, no-transform"
+    response.headers["X-Accel-Buffering"] = "no"
+    if request.http_version == "1.1":
+        response.headers["Connection"] = "keep-alive"
+    return response
+
+
+async def _stream(
+    source: AsyncGenerator[SSEEvent | bytes, None], run_id: UUID, heartbeat_s: float, retry_ms: int
+) -> AsyncIterator[bytes]:
+    pending: asyncio.Task[SSEEvent | bytes] | None = None
+    try:
+        yield f"retry: {retry_ms}\n\n".encode()
+        while True:
+            pending = pending or asyncio.ensure_future(_next(source))
+            await asyncio.wait({pending}, timeout=heartbeat_s)
+            if not pending.done():
+                yield heartbeat_sse(str(run_id))
+                continue
+            try:
+                item = pending.result()
+            except StopAsyncIteration:
+                return
+            pending = None
+            yield item if isinstance(item, bytes) else item.to_wire()
+    finally:
+        if pending is not None:
+            pending.cancel()
+            await asyncio.gather(pending, return_exceptions=True)
+        await source.aclose()
+
+
+async def _next(source: AsyncGenerator[SSEEvent | bytes, None]) -> SSEEvent | bytes:
+    return await anext(source)
+
+
+def requested_cursor(asked: Request) -> str | None:
+    """The cursor a request brings, unparsed: ``Last-Event-ID`` header, else ``last_event_id`` in the query.
+
+    The header wins: an EventSource repeats its URL on every reconnect. An empty header is none.
+    """
+    return asked.headers.get("Last-Event-ID") or asked.args.get("last_event_id")

@@ -1,0 +1,5 @@
+"""The composition root: the one place that knows delivery and orchestration both, and makes them one server."""
+
+from realtime.wiring.home import Home, HomeLockedError, mint_token, new_sign_in_link, open_home
+
+__all__ = ["Home", "HomeLockedError", "mint_token", "new_sign_in_link", "open_home"]

@@ -1,0 +1,224 @@
+"""Orchestration and its store in the shapes that delivery asks for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from orchestrator.documents import read_document
+from orchestrator.errors import OrchestratorError
+from orchestrator.pipeline import CATALOGUE
+from orchestrator.ports import RunRecord, SavedEvent
+from orchestrator.service import Orchestrator
+from orchestrator.store import Store
+from orchestrator.store.acks import AckRecord
+from realtime.broadcaster import Broadcaster
+from realtime.clock import rfc3339
+from realtime.events import Event, RunKey
+from realtime.ports import (
+    Ack,
+    AgentInfo,
+    ArtifactInfo,
+    DocumentInfo,
+    ProjectInfo,
+    RefusedError,
+    RunRequest,
+    User,
+)
+from realtime.snapshot import RunSnapshot
+
+Shape = TypeVar("Shape")
+
+STATUS_OF_CODE = {
+    "PROJECT_NOT_FOUND": 404,
+    "RUN_ID_CONFLICT": 409,
+    "DOCUMENT_TOO_LARGE": 413,
+    "BUDGET_EXCEEDED": 402,
+    "INTERNAL": 500,
+}
+"""HTTP status for the codes of `OrchestratorError`; every other is 400."""
+
+
+def reshape(record: object, shape: type[Shape], **more: Any) -> Shape:
+    """``record`` as a ``shape``: fields of the same names, and ``more``."""
+    return msgspec.convert({**msgspec.to_builtins(record), **more}, shape)
+
+
+def to_snapshot(record: RunRecord) -> RunSnapshot:
+    """A run's rows as delivery shows them, now."""
+    return reshape(record, RunSnapshot, server_time=rfc3339())
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except OrchestratorError as error:
+        status = STATUS_OF_CODE.get(error.code, 400)
+        if status >= 500:
+            raise
+        raise RefusedError(status, error.code, str(error)) from error
+
+
+class BroadcastPublisher:
+    """`orchestrator.ports.Publisher` over the broadcaster."""
+
+    def __init__(self, broadcaster: Broadcaster) -> None:
+        self._broadcaster = broadcaster
+
+    def publish(self, tenant: str, run_id: str, events: Sequence[SavedEvent]) -> None:
+        """Tell viewers. Never waits and never raises."""
+        self._broadcaster.publish(RunKey(tenant, run_id), _to_events(run_id, events))
+
+
+def _to_events(run_id: str, events: Iterable[SavedEvent]) -> list[Event]:
+    return [Event(run_id, event.id, event.type, event.payload) for event in events]
+
+
+class StoredLog:
+    """`realtime.ports.EventLog` over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def read(self, key: RunKey, after: int, limit: int) -> Sequence[Event]:
+        """Up to ``limit`` events with ids above ``after``, in order."""
+        return _to_events(key.run_id, await self._store.runs.read_events(key.tenant, key.run_id, after, limit))
+
+    async def heads(self, keys: Iterable[RunKey]) -> dict[RunKey, int]:
+        """The newest event id of each of these runs that exists."""
+        by_tenant: dict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            by_tenant[key.tenant].append(key.run_id)
+        return {
+            RunKey(tenant, run_id): head
+            for tenant, run_ids in by_tenant.items()
+            for run_id, head in (await self._store.runs.heads(tenant, run_ids)).items()
+        }
+
+    async def get_ack(self, key: RunKey, user_id: str, client_id: str) -> int | None:
+        """The event id last kept for that viewer."""
+        return await self._store.acks.get_ack(key.tenant, key.run_id, user_id, client_id)
+
+    async def save_acks(self, acks: Sequence[Ack]) -> None:
+        """Keep them, each tenant's whole or not at all."""
+        by_tenant: dict[str, list[AckRecord]] = defaultdict(list)
+        for ack in acks:
+            record = AckRecord(
+                run_id=ack.key.run_id, user_id=ack.user_id, client_id=ack.client_id, event_id=ack.event_id
+            )
+            by_tenant[ack.key.tenant].append(record)
+        for tenant, records in by_tenant.items():
+            await self._store.acks.save_acks(tenant, records)
+
+
+class StoredAccounts:
+    """`realtime.ports.Accounts` over the store."""
+
+    def __init__(self, store: Store) -> None:
+        self._accounts = store.accounts
+
+    async def get_user(self, tenant: str, user_id: str) -> User | None:
+        """The user of that id, if the tenant has it."""
+        record = await self._accounts.get_user(tenant, user_id)
+        return None if record is None else reshape(record, User)
+
+    async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
+        """The user's role in the project."""
+        return await self._accounts.get_role(tenant, project_id, user_id)
+
+    async def has_project(self, tenant: str, project_id: str) -> bool:
+        """True where the tenant has that project."""
+        return await self._accounts.get_project(tenant, project_id) is not None
+
+    async def list_projects(self, tenant: str, user_id: str) -> Sequence[ProjectInfo]:
+        """The projects the user is a member of, by slug."""
+        return [
+            reshape(membership.project, ProjectInfo, role=membership.role)
+            for membership in await self._accounts.list_projects(tenant, user_id)
+        ]
+
+    async def add_code(self, code_hash: str, user: User, ttl_s: int) -> None:
+        """Keep a one-time sign-in code for ``ttl_s`` seconds."""
+        await self._accounts.add_code(code_hash, user.tenant, user.id, ttl_s)
+
+    async def spend_code(self, code_hash: str) -> User | None:
+        """The user of a code, once."""
+        record = await self._accounts.spend_code(code_hash)
+        return None if record is None else reshape(record, User)
+
+
+class StoredRuns:
+    """`realtime.ports.RunService` over the orchestrator and its store."""
+
+    def __init__(self, store: Store, orchestrator: Orchestrator, notice: str | None) -> None:
+        self._store = store
+        self._orchestrator = orchestrator
+        self._notice = notice
+
+    @property
+    def notice(self) -> str | None:
+        """What everybody who starts a run should know."""
+        return self._notice
+
+    def agents(self) -> Sequence[AgentInfo]:
+        """The catalogue, in the order of a full pipeline."""
+        return [reshape(agent, AgentInfo) for agent in CATALOGUE]
+
+    async def start_run(self, tenant: str, project_id: str, request: RunRequest, started_by: str) -> RunSnapshot:
+        """Accept a run; it starts by itself."""
+        with _refusals():
+            record = await self._orchestrator.start_run(
+                tenant,
+                project_id,
+                agents_selected=request.agents_selected,
+                pipeline_mode=request.pipeline_mode,
+                run_id=request.run_id,
+                started_by=started_by,
+            )
+        return to_snapshot(record)
+
+    async def get_run(self, key: RunKey) -> RunSnapshot | None:
+        """The run, read in one read snapshot."""
+        record = await self._store.runs.get_run(key.tenant, key.run_id)
+        return None if record is None else to_snapshot(record)
+
+    async def list_runs(self, tenant: str, project_id: str, limit: int, before: str | None) -> Sequence[RunSnapshot]:
+        """Runs of a project, newest first."""
+        return [to_snapshot(record) for record in await self._store.runs.list_runs(tenant, project_id, limit, before)]
+
+    async def list_documents(self, tenant: str, project_id: str) -> Sequence[DocumentInfo]:
+        """The project's documents by path."""
+        documents = await self._store.documents.list_documents(tenant, project_id)
+        return [reshape(document, DocumentInfo) for document in documents]
+
+    async def add_documents(
+        self, tenant: str, project_id: str, documents: Sequence[tuple[str, bytes]]
+    ) -> Sequence[DocumentInfo]:
+        """Keep documents: all that are given, or none."""
+        with _refusals():
+            readable = [(path, read_document(path, content)) for path, content in documents]
+            kept = [
+                await self._store.documents.add_document(tenant, project_id, path, text) for path, text in readable
+            ]
+        return [reshape(document, DocumentInfo) for document in kept]
+
+    async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:
+        """Remove a document."""
+        return await self._store.documents.delete_document(tenant, project_id, document_id)
+
+    async def list_artifacts(self, tenant: str, project_id: str, run_id: str | None) -> Sequence[ArtifactInfo]:
+        """Artifacts, newest first, without content."""
+        artifacts = await self._store.runs.list_artifacts(tenant, project_id, run_id)
+        return [
+            msgspec.structs.replace(reshape(artifact, ArtifactInfo), content=msgspec.UNSET) for artifact in artifacts
+        ]
+
+    async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> ArtifactInfo | None:
+        """One artifact with its content."""
+        artifact = await self._store.runs.get_artifact(tenant, project_id, artifact_id)
+        return None if artifact is None else reshape(artifact, ArtifactInfo)
