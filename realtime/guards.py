@@ -3,6 +3,7 @@
 - permessage-deflate is always accepted and its decompressor is unbounded: declined at the handshake.
 - a WebSocket message over the limit is answered with 1009, but buffered on: checked before buffering, then closed.
 - nothing tells when a peer was last heard, and a peer that stops reading cannot be let go: a `Peer` in the state.
+- its own pings keep a closed connection's tasks alive until the next one is due: they stay off, `Peer.ping` pings.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 from hypercorn.protocol import h2, h11, ws_stream
 from hypercorn.protocol.events import StreamClosed
-from wsproto.events import CloseConnection, Message
+from hypercorn.typing import WebsocketAcceptEvent
+from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as WireEvent
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
@@ -55,6 +57,13 @@ class _ClosingStream(ws_stream.WSStream):
             await self.send(StreamClosed(stream_id=self.stream_id))
             await self.handle(StreamClosed(stream_id=self.stream_id))
 
+    async def _accept(self, message: WebsocketAcceptEvent) -> None:
+        await super()._accept(message)
+        Peer.of(self.scope).set_ping(self._ping)
+
+    async def _ping(self) -> None:
+        await self._send_wsproto_event(Ping())
+
 
 class _HeardReader:
     """A stream reader that tells the peer's watch of every byte."""
@@ -83,6 +92,9 @@ class _WatchedServer(TCPServer):
         peers.add(peer)
         try:
             await super().run()
+        except asyncio.CancelledError:
+            # Only the end of the server cancels this task, and asyncio before 3.12 logs that as a failure.
+            peer.abort()
         finally:
             peers.discard(peer)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
 
 STATE_KEY = "peer"
@@ -20,6 +20,7 @@ class Peer:
     def __init__(self, transport: asyncio.WriteTransport | None = None) -> None:
         self.heard_at = time.monotonic()
         self._transport = transport
+        self._ping: Callable[[], Awaitable[None]] | None = None
 
     @classmethod
     def of(cls, scope: Mapping[str, Any]) -> Peer:
@@ -31,6 +32,15 @@ class Peer:
     def known(self) -> bool:
         """True where ``heard_at`` follows what is read, and `abort` does something."""
         return self._transport is not None
+
+    def set_ping(self, ping: Callable[[], Awaitable[None]]) -> None:
+        """From now on `ping` sends a WebSocket ping by this."""
+        self._ping = ping
+
+    async def ping(self) -> None:
+        """Send a WebSocket ping, where that is possible: the pong lets the peer be heard."""
+        if self._ping is not None:
+            await self._ping()
 
     def heard(self) -> None:
         """A byte was read."""

@@ -61,7 +61,7 @@ async def serve(
     with _listen(settings.host, settings.port) as listener:
         url = _base_url(settings.host, listener.getsockname()[1])
         async with open_home(settings) as home, home.orchestrate():
-            config = _config(settings)
+            config = _config()
             with _told(settings.home, url), _signals(stop):
                 trigger = _Shutdown(home.backend.broadcaster, stop, lambda: ready and ready(url, home))
                 reaper = asyncio.ensure_future(_reap(config, stop))
@@ -103,14 +103,13 @@ async def _reap(config: GuardedConfig, stop: asyncio.Event) -> None:
         await asyncio.sleep(0.2)
 
 
-def _config(settings: Settings) -> GuardedConfig:
+def _config() -> GuardedConfig:
     config = GuardedConfig()
     config.backlog = BACKLOG
     config.loglevel = "WARNING"
     config.graceful_timeout = DRAIN_S
     config.include_server_header = False
     config.websocket_max_message_size = MESSAGE_BYTES
-    config.websocket_ping_interval = settings.heartbeat_s
     return config
 
 

@@ -102,6 +102,8 @@ class Connection:
         async for message in self._outlet:
             self._sending_since = time.monotonic()
             await self._websocket.send(message)
+            if message is HEARTBEAT_TEXT:
+                await self._peer.ping()
             self._sending_since = None
             self._sent_at = time.monotonic()
 

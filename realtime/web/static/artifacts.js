@@ -1,0 +1,91 @@
+/** The Artifacts page: shows the content of the artifact that the address names, to copy or to download. */
+import { request } from './api.js';
+import { announce, showError } from './notices.js';
+
+const EXTENSIONS = {
+  'text/markdown': 'md',
+  'text/csv': 'csv',
+  'text/html': 'html',
+  'text/x-gherkin': 'feature',
+  'text/typescript': 'spec.ts',
+  'application/typescript': 'spec.ts',
+  'application/json': 'json',
+};
+
+const { projectId } = document.getElementById('artifacts-page').dataset;
+const viewer = document.getElementById('artifact');
+const part = (name) => viewer.querySelector(`[data-part="${name}"]`);
+const links = document.querySelectorAll('[data-artifact-id]');
+let shown = null;
+
+/** The artifact in the address, if there is one. */
+function addressed() {
+  return location.hash.startsWith('#artifact-') ? location.hash.slice('#artifact-'.length) : null;
+}
+
+async function showAddressed() {
+  const id = addressed();
+  for (const link of links) {
+    if (link.dataset.artifactId === id) link.setAttribute('aria-current', 'true');
+    else link.removeAttribute('aria-current');
+  }
+  if (id === null) return;
+  try {
+    const artifact = await request(`/api/v1/projects/${projectId}/artifacts/${encodeURIComponent(id)}`);
+    if (addressed() === id) show(artifact);
+  } catch (error) {
+    viewer.hidden = false;
+    part('body').hidden = true;
+    showError(part('error'), error);
+  }
+}
+
+function show(artifact) {
+  shown = artifact;
+  showError(part('error'), null);
+  part('title').textContent = artifact.title;
+  part('content').textContent = artifact.content;
+  part('body').hidden = false;
+  viewer.hidden = false;
+  part('title').focus();
+}
+
+/** A name that every file system takes. */
+function fileName({ title, content_type: type }) {
+  const stem = title.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-|-$/g, '') || 'artifact';
+  return `${stem}.${EXTENSIONS[type.split(';')[0].trim()] ?? 'txt'}`;
+}
+
+function download() {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(new Blob([shown.content], { type: shown.content_type }));
+  link.download = fileName(shown);
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+async function copy() {
+  const copied = navigator.clipboard ? await copyByPermission() : copyBySelection();
+  const said = copied ? 'Copied' : 'Could not copy; the text is selected';
+  part('copied').textContent = said;
+  announce(said);
+}
+
+function copyByPermission() {
+  return navigator.clipboard.writeText(shown.content).then(() => true, copyBySelection);
+}
+
+/** On plain HTTP browsers have no clipboard object. */
+function copyBySelection() {
+  getSelection().selectAllChildren(part('content'));
+  return document.execCommand('copy');
+}
+
+part('download').addEventListener('click', download);
+part('copy').addEventListener('click', copy);
+addEventListener('hashchange', showAddressed);
+for (const time of document.querySelectorAll('time')) {
+  const options = { dateStyle: 'medium', timeStyle: 'short' };
+  time.textContent = new Date(time.dateTime).toLocaleString(undefined, options);
+}
+showAddressed();
