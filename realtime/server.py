@@ -20,7 +20,7 @@ from realtime.broadcaster import Broadcaster
 from realtime.guards import GuardedConfig, install
 from realtime.log import configure_logging
 from realtime.settings import Settings
-from realtime.wiring import Home, open_home
+from realtime.wiring import Home, LanguageModel, open_home
 
 _log = structlog.get_logger(__name__)
 
@@ -44,11 +44,16 @@ class Running(msgspec.Struct, frozen=True):
 
 
 async def serve(
-    settings: Settings, *, ready: Callable[[str, Home], None] | None = None, stop: asyncio.Event | None = None
+    settings: Settings,
+    *,
+    ready: Callable[[str, Home], None] | None = None,
+    stop: asyncio.Event | None = None,
+    model: LanguageModel | None = None,
 ) -> None:
     """Serve the home until ``stop`` is set, or SIGTERM or SIGINT comes; then drain: viewers are told to come back.
 
-    ``ready`` is called once with the base URL and the open home when connections are accepted.
+    ``ready`` is called once with the base URL and the open home when connections are accepted. ``model`` answers the agents
+    instead of the offline model.
 
     Raises:
         ServerError: the address cannot be listened on.
@@ -60,7 +65,7 @@ async def serve(
     stop = stop or asyncio.Event()
     with _listen(settings.host, settings.port) as listener:
         url = _base_url(settings.host, listener.getsockname()[1])
-        async with open_home(settings) as home, home.orchestrate():
+        async with open_home(settings, model=model) as home, home.orchestrate():
             config = _config()
             with _told(settings.home, url), _signals(stop):
                 trigger = _Shutdown(home.backend.broadcaster, stop, lambda: ready and ready(url, home))

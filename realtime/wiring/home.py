@@ -17,6 +17,7 @@ from orchestrator.agents import AGENTS
 from orchestrator.budget import BudgetedModel, TokenBudget
 from orchestrator.clock import SystemClock
 from orchestrator.llm.offline import OfflineModel
+from orchestrator.ports import Clock, LanguageModel
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
 from orchestrator.service import Orchestrator
@@ -43,13 +44,25 @@ class HomeLockedError(Exception):
 class Home:
     """An open home: the application, and what a command line does without going through it."""
 
-    def __init__(self, settings: Settings, store: Store, tokens: Tokens, user: User, project_id: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        tokens: Tokens,
+        user: User,
+        project_id: str,
+        *,
+        model: LanguageModel | None = None,
+    ) -> None:
         self.settings = settings
         self.user = user
         self.project_id = project_id
         log = StoredLog(store)
         broadcaster = Broadcaster(log)
-        self.orchestrator = _orchestrator(settings, store, broadcaster)
+        self.store = store
+        clock = SystemClock()
+        model = model or OfflineModel(clock, settings.pace_s)
+        self.orchestrator = _orchestrator(settings, store, broadcaster, model, clock)
         self.backend = Backend(
             settings=settings,
             runs=StoredRuns(store, self.orchestrator, _notice(settings)),
@@ -103,8 +116,10 @@ class Home:
 
 
 @contextlib.asynccontextmanager
-async def open_home(settings: Settings) -> AsyncIterator[Home]:
+async def open_home(settings: Settings, *, model: LanguageModel | None = None) -> AsyncIterator[Home]:
     """The home of ``settings``, made on first use: tenant, project and user of the local mode, and a random secret.
+
+    ``model`` answers the agents instead of the offline model.
 
     Raises:
         HomeLockedError: another process has it open.
@@ -116,7 +131,7 @@ async def open_home(settings: Settings) -> AsyncIterator[Home]:
         tokens = Tokens(_secret(settings.home))
         async with await open_sqlite_store(settings.home) as store:
             user, project_id = await _ensure_local(store)
-            yield Home(settings, store, tokens, user, project_id)
+            yield Home(settings, store, tokens, user, project_id, model=model)
 
 
 async def mint_token(settings: Settings) -> str:
@@ -141,8 +156,9 @@ async def _sign_in_link(accounts: Accounts, user: User, base_url: str, ttl_s: in
     return f"{base_url}/sign-in?code={code}"
 
 
-def _orchestrator(settings: Settings, store: Store, broadcaster: Broadcaster) -> Orchestrator:
-    clock = SystemClock()
+def _orchestrator(
+    settings: Settings, store: Store, broadcaster: Broadcaster, model: LanguageModel, clock: Clock
+) -> Orchestrator:
     budget = TokenBudget(settings.monthly_tokens, clock)
     publisher = BroadcastPublisher(broadcaster)
     runner = Runner(
@@ -150,7 +166,7 @@ def _orchestrator(settings: Settings, store: Store, broadcaster: Broadcaster) ->
         documents=store.documents,
         publisher=publisher,
         agents=AGENTS,
-        model=BudgetedModel(OfflineModel(clock, settings.pace_s), budget),
+        model=BudgetedModel(model, budget),
         retry=RetryPolicy(settings.retry_delays_s),
         clock=clock,
     )

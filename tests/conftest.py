@@ -1,0 +1,22 @@
+"""Fixtures of the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from live import GatedModel, LiveServer, live_server
+
+
+@pytest.fixture
+def model() -> GatedModel:
+    """The model of ``server``, driven by the test."""
+    return GatedModel()
+
+
+@pytest.fixture
+async def server(tmp_path: Path, model: GatedModel) -> AsyncIterator[LiveServer]:
+    """A running server whose agents wait for ``model``; retries come at once."""
+    async with live_server(tmp_path / "home", model, retry_delays_s=(0.0, 0.0, 0.0)) as live:
+        yield live
