@@ -77,7 +77,8 @@ async def _fail(error: Exception) -> Response:
 async def _harden(response: Response) -> Response:
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
+    # Not no-referrer: with that, browsers send "Origin: null" with our own forms.
+    headers.setdefault("Referrer-Policy", "same-origin")
     headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
     if response.mimetype == "text/html":
         headers.setdefault("Cache-Control", "no-store")

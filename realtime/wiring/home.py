@@ -196,10 +196,14 @@ async def _ensure_local(store: Store) -> tuple[User, str]:
 def _secret(home: Path) -> bytes:
     """The home's signing secret, made once, readable by its owner only."""
     path = home / "secret"
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    if not path.exists():
+        draft = home / f"secret.{os.getpid()}"
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32))
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(draft)  # whole or not at all, also when two processes come at once
+        draft.unlink()
     return path.read_text().strip().encode()
 
 
