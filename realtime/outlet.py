@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
@@ -29,6 +30,7 @@ class AsgiOutlet(Generic[Message]):
         self._messages: deque[Message] = deque()
         self._bytes = 0
         self._finished = False
+        self._stalled_since: float | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._arrived = asyncio.Event()
         self._drained = asyncio.Event()
@@ -38,6 +40,11 @@ class AsgiOutlet(Generic[Message]):
     def ready(self) -> bool:
         """True while it takes more events."""
         return self._bytes < MARK_BYTES and not self._finished
+
+    @property
+    def stalled_since(self) -> float | None:
+        """Since when, by the monotonic clock, messages wait and none is taken; None: nothing waits."""
+        return self._stalled_since
 
     @property
     def overflowed(self) -> bool:
@@ -61,6 +68,8 @@ class AsgiOutlet(Generic[Message]):
         """Send one message after those that wait."""
         if self._finished or self.overflowed:
             return
+        if not self._messages:
+            self._stalled_since = time.monotonic()
         self._messages.append(message)
         self._bytes += len(message)
         if self._bytes >= MARK_BYTES:
@@ -86,6 +95,7 @@ class AsgiOutlet(Generic[Message]):
             await self._arrived.wait()
         message = self._messages.popleft()
         self._bytes -= len(message)
+        self._stalled_since = time.monotonic() if self._messages else None
         if not self._messages:
             self._become_ready()
         return message

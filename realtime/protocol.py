@@ -49,6 +49,9 @@ class ProtocolError(Exception):
 
 _decode_command = msgspec.json.Decoder(Command).decode
 
+_UNREADABLE = (msgspec.DecodeError, RecursionError, UnicodeError)
+"""What decoding raises for bytes that are not JSON, not UTF-8, or not of the form asked for."""
+
 
 class _Envelope(msgspec.Struct):
     op: Any = None
@@ -99,7 +102,7 @@ class Session:
             ProtocolError: it is none, or not allowed here and now.
 
         """
-        data = frame.encode() if isinstance(frame, str) else frame
+        data = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
         if len(data) > self._limits.frame_bytes:
             raise ProtocolError(
                 ErrorCode.TOO_LARGE,
@@ -119,7 +122,7 @@ class Session:
     def _decode(self, frame: bytes, now: float) -> Command:
         try:
             command: Command = _decode_command(frame)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             self._count(now)
             raise _explain(frame, error) from None
         if not isinstance(command, Ack):
@@ -159,15 +162,22 @@ def _explain(frame: bytes, error: Exception) -> ProtocolError:
     """The most helpful error for a frame that is no command."""
     try:
         envelope = msgspec.json.decode(frame, type=_Envelope)
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return ProtocolError(ErrorCode.BAD_FRAME, "a frame must be one JSON object with op")
-    ref = envelope.ref if isinstance(envelope.ref, str | int) else None
+    ref = _read_ref(envelope.ref)
     if not isinstance(envelope.op, str):
         return ProtocolError(ErrorCode.BAD_FRAME, "op must be a string", ref=ref)
     if envelope.op not in _KNOWN_OPS:
         known = ", ".join(sorted(_KNOWN_OPS))
         return ProtocolError(ErrorCode.UNKNOWN_OP, f"unknown op {envelope.op[:64]!r}; known: {known}", ref=ref)
     return ProtocolError(ErrorCode.BAD_FRAME, f"{envelope.op}: {error}", ref=ref)
+
+
+def _read_ref(value: Any) -> Ref:
+    try:
+        return msgspec.convert(value, Ref)
+    except msgspec.ValidationError:
+        return None
 
 
 def judge_ack(ack: Ack, *, cursor: int, acked: int) -> bool:

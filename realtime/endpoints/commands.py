@@ -64,7 +64,7 @@ class RunCommands:
 
     async def _subscribe(self, command: Subscribe, principal: Principal) -> None:
         key = RunKey(principal.tenant, str(command.run_id))
-        self._watches.check_room(key.run_id)
+        self._watches.check_room(key.run_id, command.ref)
         try:
             run = await find_run(self._backend, principal, key.run_id, Action.STREAM)
         except RefusedError as error:
@@ -96,6 +96,7 @@ class RunCommands:
         if command.last_event_id is not UNSET and command.last_event_id is not None:
             return parse_cursor(command.last_event_id), True
         if command.client_id is not None:
+            await self.save_acks()
             acked = await self._backend.log.get_ack(key, principal.user_id, command.client_id)
             if acked is not None:
                 return acked, True

@@ -16,7 +16,7 @@ from realtime.clock import rfc3339
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.commands import RunCommands
 from realtime.events import HEARTBEAT_TEXT
-from realtime.frames import Authenticate, CloseCode, Draining, ErrorCode, Ping, Pong, Welcome
+from realtime.frames import Authenticate, CloseCode, Draining, ErrorCode, Ping, Pong, Ref, Welcome
 from realtime.outlet import AsgiOutlet
 from realtime.peer import Peer
 from realtime.protocol import ProtocolError, Session, error_frame
@@ -45,7 +45,6 @@ class Connection:
         self._expiry: asyncio.TimerHandle | None = None
         self._heard_at = now
         self._sent_at = now
-        self._sending_since: float | None = None
 
     async def run(self) -> None:
         """Serve the connection until either side ends it; nothing of it is left behind then."""
@@ -100,15 +99,13 @@ class Connection:
 
     async def _write(self) -> None:
         async for message in self._outlet:
-            self._sending_since = time.monotonic()
             await self._websocket.send(message)
             if message is HEARTBEAT_TEXT:
                 await self._peer.ping()
-            self._sending_since = None
             self._sent_at = time.monotonic()
 
     async def _read(self) -> None:
-        while True:
+        while not self._closing.done():
             await self._outlet.wait_ready()
             frame = await self._websocket.receive()
             self._heard_at = time.monotonic()
@@ -123,7 +120,7 @@ class Connection:
     async def _obey(self, frame: str | bytes) -> None:
         command = self._session.receive(frame, time.monotonic())
         if isinstance(command, Authenticate):
-            self._authenticate(command.token)
+            self._authenticate(command.token, command.ref)
         elif isinstance(command, Ping):
             self._outlet.send(Pong(ref=command.ref).encode())
         elif self._principal is not None:
@@ -142,14 +139,18 @@ class Connection:
         except ProtocolError as error:
             self._fail(error)
 
-    def _authenticate(self, token: str) -> None:
+    def _authenticate(self, token: str, ref: Ref = None) -> None:
         try:
             principal = self._backend.tokens.read(token)
         except InvalidTokenError as error:
-            raise ProtocolError(ErrorCode.NOT_AUTHENTICATED, str(error), close=CloseCode.NOT_AUTHENTICATED) from None
+            raise ProtocolError(
+                ErrorCode.NOT_AUTHENTICATED, str(error), ref=ref, close=CloseCode.NOT_AUTHENTICATED
+            ) from None
         before = self._principal
         if before is not None and (before.tenant, before.user_id) != (principal.tenant, principal.user_id):
-            raise ProtocolError(ErrorCode.FORBIDDEN, "a connection cannot change its user", close=CloseCode.FORBIDDEN)
+            raise ProtocolError(
+                ErrorCode.FORBIDDEN, "a connection cannot change its user", ref=ref, close=CloseCode.FORBIDDEN
+            )
         self._principal = principal
         self._session.identified()
         expired = ProtocolError(
@@ -157,7 +158,10 @@ class Connection:
         )
         self._set_expiry(principal.expires_at - time.time(), expired)
         welcome = Welcome(
-            heartbeat_s=self._backend.settings.heartbeat_s, limits=self._backend.limits, server_time=rfc3339()
+            heartbeat_s=self._backend.settings.heartbeat_s,
+            limits=self._backend.limits,
+            server_time=rfc3339(),
+            ref=ref,
         )
         self._outlet.send(welcome.encode())
 
@@ -172,8 +176,8 @@ class Connection:
         while True:
             now = time.monotonic()
             heard_at = max(self._heard_at, self._peer.heard_at)
-            sending_since = self._sending_since
-            stuck_at = float("inf") if sending_since is None else sending_since + settings.stuck_timeout_s
+            stalled_since = self._outlet.stalled_since
+            stuck_at = (stalled_since or now) + settings.stuck_timeout_s
             gone_at = heard_at + settings.idle_timeout_s if self._peer.known else float("inf")
             beat_at = self._sent_at + settings.heartbeat_s
             if self._outlet.overflowed or now >= min(stuck_at, gone_at):
@@ -181,7 +185,7 @@ class Connection:
                 self._end(CloseCode.TOO_SLOW)
                 return
             if now >= beat_at:
-                if sending_since is None:
+                if stalled_since is None:
                     self._outlet.send(HEARTBEAT_TEXT)
                 self._sent_at = now
                 continue

@@ -15,6 +15,7 @@ from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import check_origin, find_run, identify, parse_id
 from realtime.events import RunKey
 from realtime.outlet import AsgiOutlet
+from realtime.peer import Peer
 from realtime.snapshot import RunSnapshot, unfold
 from realtime.sse import SSEEvent, build_sse_response, requested_cursor
 from realtime.topic import Ending
@@ -55,6 +56,7 @@ class _RunStream:
         self._principal = principal
         self._key = RunKey(principal.tenant, run.id)
         self._run = run
+        self._peer = Peer.of(request.scope)
         self._outlet: AsgiOutlet[bytes] = AsgiOutlet(lambda event: event.sse)
         self._lost = False
 
@@ -63,6 +65,7 @@ class _RunStream:
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._outlet.finish)
         gone = self._backend.broadcaster.on_drain(self._outlet.finish)
+        stuck = loop.create_task(self._cut_when_stuck())
         subscription = None
         try:
             if reason is not None:
@@ -77,9 +80,21 @@ class _RunStream:
                     yield reset_wire(run, ResetReason.EXPIRED)
         finally:
             expiry.cancel()
+            stuck.cancel()
             gone()
             if subscription is not None:
                 subscription.close()
+
+    async def _cut_when_stuck(self) -> None:
+        """Let go of a peer that takes nothing for too long: the generator itself is frozen by it."""
+        timeout_s = self._backend.settings.stuck_timeout_s
+        while True:
+            since = self._outlet.stalled_since or time.monotonic()
+            left_s = since + timeout_s - time.monotonic()
+            if left_s <= 0:
+                self._peer.abort()
+                return
+            await asyncio.sleep(left_s)
 
     def _on_end(self, ending: Ending) -> None:
         self._lost = ending is Ending.LOST

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from realtime.broadcaster import Broadcaster
 from realtime.events import RunKey
-from realtime.frames import CloseCode, ErrorCode, Limits
+from realtime.frames import CloseCode, ErrorCode, Limits, Ref
 from realtime.outlet import AsgiOutlet
 from realtime.protocol import ProtocolError
 from realtime.topic import Ending, Subscription
@@ -61,7 +61,7 @@ class WatchList:
         """The watch of that run, live or ended."""
         return self._watches.get(run_id)
 
-    def check_room(self, run_id: str) -> None:
+    def check_room(self, run_id: str, ref: Ref) -> None:
         """Make room for one more run; ended ones are forgotten for it, oldest first.
 
         Raises:
@@ -73,6 +73,7 @@ class WatchList:
             raise ProtocolError(
                 ErrorCode.TOO_MANY,
                 f"more than {self._limits.subscriptions} subscriptions on one connection",
+                ref=ref,
                 run_id=run_id,
                 close=CloseCode.TOO_MANY,
             )
