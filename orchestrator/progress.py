@@ -20,6 +20,7 @@ class ProgressMeter:
     def __init__(self, save: Callable[[int, str], Awaitable[None]], clock: Clock, label: str) -> None:
         self.percent = 0
         self._label = label
+        self._saved = (0, label)
         self._save = save
         self._clock = clock
         self._changed = asyncio.Event()
@@ -36,5 +37,7 @@ class ProgressMeter:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            await self._save(self.percent, self._label)
-            await self._clock.sleep(INTERVAL_S)
+            if self._saved != (self.percent, self._label):
+                self._saved = (self.percent, self._label)
+                await self._save(*self._saved)
+                await self._clock.sleep(INTERVAL_S)

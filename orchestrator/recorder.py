@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -27,6 +27,14 @@ from orchestrator.states import RUN_TRANSITIONS, STEP_TRANSITIONS, RunState, Ste
 _log = structlog.get_logger(__name__)
 
 
+class _Change(NamedTuple):
+    """Facts, and the states that they lead to."""
+
+    facts: Sequence[Fact]
+    run_state: RunState
+    step_states: dict[str, StepState]
+
+
 class Recorder:
     """Writes the log of ``run``, which ``token`` claims.
 
@@ -43,6 +51,7 @@ class Recorder:
         self._head = run.last_event_id
         self._run_state = run.status
         self._step_states = {step.id: step.status for step in run.steps}
+        self._in_doubt: _Change | None = None
         self._turn = asyncio.Lock()
         self._units: set[asyncio.Task[None]] = set()
 
@@ -51,7 +60,7 @@ class Recorder:
 
         Raises:
             ClaimLostError: the run is another worker's now, or has ended; nothing was saved.
-            StoreError: nothing was saved.
+            StoreError: nothing was saved, or that cannot be known yet; then the log is read before the next save.
             IllegalTransitionError: a fact cannot happen to its step or run as it is; nothing was saved.
 
         """
@@ -65,10 +74,26 @@ class Recorder:
         """The ids of the steps to which something can still happen."""
         return frozenset(step_id for step_id, state in self._step_states.items() if STEP_TRANSITIONS[state])
 
+    @property
+    def ended(self) -> bool:
+        """True where the terminal event is saved."""
+        return not RUN_TRANSITIONS[self._run_state]
+
     async def settle(self) -> None:
         """Return when every save that was begun has ended, also those whose caller was cancelled."""
         while self._units:
             await asyncio.wait(self._units)
+
+    async def catch_up(self) -> None:
+        """Return when it is known what is saved, so that ``unfinished`` and ``ended`` say what the log says.
+
+        Raises:
+            StoreError: the log cannot be read.
+
+        """
+        await self.settle()
+        async with self._turn:
+            await self._resolve_doubt()
 
     def _forget(self, unit: asyncio.Task[None]) -> None:
         self._units.discard(unit)
@@ -77,18 +102,18 @@ class Recorder:
 
     async def _save_and_publish(self, facts: Sequence[Fact], artifacts: Sequence[Artifact]) -> None:
         async with self._turn:
-            run_state, step_states = self._after(facts)
-            events: Sequence[SavedEvent]
+            await self._resolve_doubt()
+            change = self._after(facts)
             try:
                 events = await self._store.save(self._tenant, self._run_id, self._token, facts, artifacts)
-            except StoreError as error:
-                events = await self._read_outcome(facts, error)
-            self._run_state, self._step_states = run_state, step_states
-            self._head = events[-1].id
-            self._publish(events)
+            except StoreError:
+                self._in_doubt = change
+                if not await self._resolve_doubt():
+                    raise
+            else:
+                self._conclude(change, events)
 
-    def _after(self, facts: Sequence[Fact]) -> tuple[RunState, dict[str, StepState]]:
-        """The states that ``facts`` lead to."""
+    def _after(self, facts: Sequence[Fact]) -> _Change:
         run_state, step_states = self._run_state, dict(self._step_states)
         for fact in facts:
             trigger = _trigger(fact)
@@ -98,21 +123,34 @@ class Recorder:
             if trigger is Trigger.START and run_state is RunState.QUEUED:
                 run_state = advance(RUN_TRANSITIONS, run_state, trigger)
             step_states[fact.step_id] = advance(STEP_TRANSITIONS, step_states[fact.step_id], trigger)
-        return run_state, step_states
+        return _Change(facts, run_state, step_states)
 
-    async def _read_outcome(self, facts: Sequence[Fact], error: StoreError) -> Sequence[SavedEvent]:
-        """The events of ``facts`` where the commit took effect after all; else ``error`` again."""
-        events = await self._store.read_events(self._tenant, self._run_id, self._head, len(facts))
-        if [(event.type, _content(event)) for event in events] != [(fact.wire_type, _sent(fact)) for fact in facts]:
-            raise error
+    async def _resolve_doubt(self) -> bool:
+        """Look up the last save if its outcome is unknown. True: it took effect after all, and is published now."""
+        change = self._in_doubt
+        if change is None:
+            return False
+        events = await self._store.read_events(self._tenant, self._run_id, self._head, len(change.facts))
+        self._in_doubt = None
+        told = [(event.type, _content(event)) for event in events]
+        if told != [(fact.wire_type, _sent(fact)) for fact in change.facts]:
+            return False
         _log.warning("a commit was reported as failed and had taken effect", run_id=self._run_id)
-        return events
+        self._conclude(change, events)
+        return True
 
-    def _publish(self, events: Sequence[SavedEvent]) -> None:
-        try:
-            self._publisher.publish(self._tenant, self._run_id, events)
-        except Exception:
-            _log.exception("events are saved and could not be published", run_id=self._run_id)
+    def _conclude(self, change: _Change, events: Sequence[SavedEvent]) -> None:
+        _, self._run_state, self._step_states = change
+        self._head = events[-1].id
+        publish(self._publisher, self._tenant, self._run_id, events)
+
+
+def publish(publisher: Publisher, tenant: str, run_id: str, events: Sequence[SavedEvent]) -> None:
+    """Tell viewers what is saved. Never raises: whoever misses it finds it in the log."""
+    try:
+        publisher.publish(tenant, run_id, events)
+    except Exception:
+        _log.exception("events are saved and could not be published", run_id=run_id)
 
 
 def _trigger(fact: Fact) -> Trigger:

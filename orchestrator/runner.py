@@ -65,9 +65,6 @@ class Runner:
             await pipeline.run()
         except ClaimLostError:
             _log.info("run claimed away", run_id=run_id)
-        except Exception as error:
-            _log.exception("run failed outside its steps", run_id=run_id)
-            await pipeline.give_up(f"The run could not go on ({type(error).__name__}).")
         finally:
             await recorder.settle()
 
@@ -82,17 +79,34 @@ class _Pipeline:
         self._record = record
 
     async def run(self) -> None:
+        """Carry out what is unfinished; whatever happens on the way, the run ends.
+
+        Raises:
+            ClaimLostError: the run is another worker's now.
+            StoreError: not even the end can be saved.
+
+        """
+        try:
+            await self._run_steps()
+        except ClaimLostError:
+            raise
+        except Exception as error:
+            _log.exception("run failed outside its steps", run_id=self._record.id)
+            await self._give_up(f"The run could not go on ({type(error).__name__}).")
+
+    async def _run_steps(self) -> None:
         documents = await self._runner.documents.list_documents(self._tenant, self._record.project_id, with_text=True)
         if self._record.pipeline_mode is PipelineMode.SEQUENTIAL:
             await self._run_in_order(documents)
         else:
             await self._run_side_by_side(documents)
 
-    async def give_up(self, message: str) -> None:
+    async def _give_up(self, message: str) -> None:
         """End the run as it stands, because of something that is no step's failure."""
-        await self._recorder.save(
-            *self._cancelled(f"not finished: {message}"), RunEnded.failure(self._record.id, INTERRUPTED, message)
-        )
+        await self._recorder.catch_up()
+        if not self._recorder.ended:
+            unfinished = self._cancelled(f"not finished: {message}")
+            await self._recorder.save(*unfinished, RunEnded.failure(self._record.id, INTERRUPTED, message))
 
     async def _run_in_order(self, documents: Sequence[Document]) -> None:
         earlier = await self._finished_artifacts()

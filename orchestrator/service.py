@@ -13,6 +13,7 @@ from orchestrator.budget import TokenBudget
 from orchestrator.errors import NoDocumentsError
 from orchestrator.pipeline import parse_mode, validate_selection
 from orchestrator.ports import DocumentStore, NewRun, Publisher, RunRecord, RunStore
+from orchestrator.recorder import publish
 from orchestrator.runner import Runner
 
 _log = structlog.get_logger(__name__)
@@ -91,7 +92,7 @@ class Orchestrator:
     async def _accept(self, tenant: str, run: NewRun) -> RunRecord:
         accepted = await self._runs.accept_run(tenant, run)
         if accepted.events:
-            self._publisher.publish(tenant, run.id, accepted.events)
+            publish(self._publisher, tenant, run.id, accepted.events)
             self._dispatch(tenant, run.id)
         return accepted.run
 

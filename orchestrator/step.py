@@ -11,7 +11,7 @@ from uuid import uuid4
 import structlog
 from msgspec import UNSET
 
-from orchestrator.errors import BudgetExceededError, ClaimLostError, OrchestratorError, StoreError
+from orchestrator.errors import BudgetExceededError, ClaimLostError, ModelError, OrchestratorError, StoreError
 from orchestrator.events import BUDGET_EXCEEDED, STEP_FAILED, StepComplete, StepError, StepRunning
 from orchestrator.ports import Agent, AgentResult, Artifact, Clock, Context, LanguageModel, StepRecord
 from orchestrator.progress import ProgressMeter
@@ -82,6 +82,8 @@ class StepRunner:
             await asyncio.wait({work, progress}, return_when=asyncio.FIRST_COMPLETED)
             if progress.done():
                 progress.result()
+            if work.cancelled():
+                raise ModelError("The agent gave up its work without an answer.")
             return work.result()
         finally:
             for task in (work, progress):

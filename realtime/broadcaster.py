@@ -123,6 +123,11 @@ class Broadcaster:
         """How many subscriptions there are."""
         return sum(len(topic.subscriptions) for topic in self._topics.values())
 
+    @property
+    def guests(self) -> int:
+        """How many connections there are that a drain would tell."""
+        return len(self._guests)
+
     def _open(self, key: RunKey) -> Topic:
         topic = self._topics[key] = Topic(
             key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 
 import httpx2
@@ -12,6 +13,14 @@ from realtime import __version__
 USER_AGENT = f"runcast/{__version__}"
 CONNECT_S = 10.0
 """How long opening a connection may take."""
+
+
+def _is_loopback(host: str) -> bool:
+    """True for this machine itself: no proxy of the environment is in between, whatever it says."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 class Site:
@@ -25,7 +34,9 @@ class Site:
         self.ssl_context = ssl_context
         self.sockets: set[ClientConnection] = set()
         self.closed = False
+        self.proxied = not _is_loopback(httpx2.URL(self.url).host)
         self.http = httpx2.AsyncClient(
+            trust_env=self.proxied,
             headers={"User-Agent": USER_AGENT},
             timeout=httpx2.Timeout(30.0, connect=CONNECT_S),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=4),

@@ -108,6 +108,7 @@ async def _open(site: Site) -> _Connection:
             open_timeout=CONNECT_S,
             close_timeout=1.0,
             ping_interval=None,
+            proxy=True if site.proxied else None,
             create_connection=_Connection,
             **({} if site.ssl_context is None else {"ssl": site.ssl_context}),
         )

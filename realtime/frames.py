@@ -6,7 +6,7 @@ A control frame is a JSON object with ``op``; an event is the object of ``realti
 from __future__ import annotations
 
 from enum import IntEnum, StrEnum
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -61,7 +61,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     client_id_chars: int = 64
 
 
-Ref = str | int | None
+Whole = Annotated[int, msgspec.Meta(ge=-(2**53) + 1, le=2**53 - 1)]
+"""A number that every JSON implementation reads and writes unchanged: https://www.rfc-editor.org/rfc/rfc8259#section-6"""
+Ref = str | Whole | None
 
 
 class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="op"):
@@ -87,7 +89,7 @@ class Unsubscribe(_RunCommand, frozen=True, kw_only=True, tag="unsubscribe"):
 class Ack(_RunCommand, frozen=True, kw_only=True, tag="ack"):
     """Everything up to ``event_id`` of a run has been handled."""
 
-    event_id: int
+    event_id: Whole
 
 
 class Ping(_Command, frozen=True, kw_only=True, tag="ping"):

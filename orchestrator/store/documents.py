@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import msgspec
 
-from orchestrator.errors import ProjectNotFoundError
+from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
 from orchestrator.ports import Document
 from orchestrator.store.base import Databases, Session, TenantNotFoundError, read_or
 
@@ -53,8 +53,16 @@ class DocumentStore:
         self._databases = databases
 
     async def add_document(self, tenant: str, project_id: str, path: str, text: str) -> Document:
-        """See `orchestrator.ports.DocumentStore.add_document`. The answer is without the text."""
-        content = text.encode()
+        """See `orchestrator.ports.DocumentStore.add_document`. The answer is without the text.
+
+        Raises:
+            InvalidDocumentError: the text has no UTF-8.
+
+        """
+        try:
+            content = text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidDocumentError(f"The text of {path[:64]!r} has no UTF-8: {error.reason}.") from error
         digest = sha256(content).hexdigest()
 
         async def add(session: Session) -> Document:

@@ -30,9 +30,11 @@ class _Unit(Generic[Result]):
         savepoint = await database.transaction().start()
         try:
             self.result = await self.work(session)
-        except Exception as error:
-            self.error = error
+        except BaseException as error:
             await savepoint.rollback()
+            if not isinstance(error, Exception):
+                raise
+            self.error = error
         else:
             await savepoint.commit()
 
@@ -65,9 +67,10 @@ class GroupCommit:
         """
         unit = _Unit(work)
         self._waiting.append(unit)
-        async with self._turn:  # first come, first served: whoever gets it is done, or is the first who waits
-            if not unit.settled:
-                await self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_PER_COMMIT))])
+        async with self._turn:  # first come, first served: whoever gets it is done, or among the first who wait
+            while not unit.settled:
+                batch = min(len(self._waiting), MOST_PER_COMMIT)
+                await self._commit([self._waiting.popleft() for _ in range(batch)])
         if unit.error is not None:
             raise unit.error
         return unit.result  # type: ignore[return-value]  # set where there is no error; None may be a Result

@@ -81,7 +81,12 @@ class RunStore:
         self._databases = databases
 
     async def accept_run(self, tenant: str, run: NewRun) -> Accepted:
-        """See `orchestrator.ports.RunStore.accept_run`. Of equal runs accepted at once, one gets the events."""
+        """See `orchestrator.ports.RunStore.accept_run`. Of equal runs accepted at once, one gets the events.
+
+        Raises:
+            ValueError: there are not as many step ids as agents.
+
+        """
         steps = list(zip(run.step_ids, run.agents_selected, strict=True))
         plan = [
             StepQueued(step_id=step_id, agent_type=agent_type, position=position, total_steps=len(steps))

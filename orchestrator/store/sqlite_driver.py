@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -69,6 +69,14 @@ def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> dict[str, Any]:
     return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
 
 
+def _is_idle(connection: aiosqlite.Connection) -> bool:
+    """True for a connection that can begin a transaction."""
+    try:
+        return not connection.in_transaction
+    except ValueError:  # it is closed
+        return False
+
+
 class Pool:
     """At most ``size`` connections, opened when first needed and held until `close`. First come, first served."""
 
@@ -88,15 +96,26 @@ class Pool:
             raise
 
     async def release(self, connection: aiosqlite.Connection) -> None:
-        """Take it back. One whose transaction will not end is closed instead, and another opened when needed."""
+        """Take it back. Never raises; one whose transaction will not end is closed, and another opened when needed."""
+        if not _is_idle(connection):
+            # In a task of its own: a connection that is forgotten half way keeps its thread, and so the process.
+            await asyncio.shield(asyncio.create_task(self._mend(connection)))
+        else:
+            self._keep(connection)
+
+    async def _mend(self, connection: aiosqlite.Connection) -> None:
         try:
-            if connection.in_transaction:
-                await connection.rollback()
-            self._free.append(connection)
+            await connection.rollback()
         except Exception:  # of no interest any more: the unit of work has its own error
-            await connection.close()
-        finally:
+            with suppress(Exception):
+                await connection.close()
             self._permits.release()
+        else:
+            self._keep(connection)
+
+    def _keep(self, connection: aiosqlite.Connection) -> None:
+        self._free.append(connection)
+        self._permits.release()
 
     async def close(self) -> None:
         """Close all connections and end their threads."""
@@ -202,7 +221,7 @@ class AttachedTransaction(TransactionBackend):
         """Undo. SQLite itself has already done so after some errors, such as a full disk."""
         if not self._is_root:
             await self._run("ROLLBACK TO unit", "RELEASE unit")
-        elif self._connection.raw_connection.in_transaction:
+        elif not _is_idle(self._connection.raw_connection):
             await self._run("ROLLBACK")
 
     async def _run(self, *statements: str) -> None:

@@ -59,16 +59,25 @@ class Connection:
             self._identify_first()
             code = await self._closing
         finally:
-            self._session.closed()
-            self._commands.close()
-            if self._expiry is not None:
-                self._expiry.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._commands.save_acks()
-            await self._say_goodbye(writer, code)
-            gone()
+            ending = loop.create_task(self._finish(tasks, writer, code))
+            ending.add_done_callback(lambda _: gone())
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                await ending  # the client left in the middle of the goodbye
+                raise
+
+    async def _finish(self, tasks: list[asyncio.Task[None]], writer: asyncio.Task[None], code: CloseCode) -> None:
+        """Stop all work, keep what was acked, say goodbye."""
+        self._session.closed()
+        self._commands.close()
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._commands.save_acks()
+        await self._say_goodbye(writer, code)
 
     def _end(self, code: CloseCode) -> None:
         if not self._closing.done():

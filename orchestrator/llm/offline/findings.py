@@ -60,8 +60,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing found. ``text`` quotes the line of ``source``; ``lead`` is what a list's items continue.
 
     ``mentions`` are other ids on the line, ``above`` those in the headings above it, ``also`` further lines that say
-    the same. ``codes`` are HTTP status codes, ``limits`` phrases with a number. ``id`` is the document's own or, in a
-    `Findings`, one made up for it.
+    the same. ``endpoint`` stands on the line or above it, at ``endpoint_source``; ``codes`` are HTTP status codes,
+    ``limits`` phrases with a number. ``id`` is the document's own or, in a `Findings`, one made up for it.
     """
 
     kind: Kind
@@ -72,6 +72,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     lead: str = ""
     priority: Priority = Priority.MUST
     endpoint: Endpoint | None = None
+    endpoint_source: Source | None = None
     codes: tuple[int, ...] = ()
     limits: tuple[str, ...] = ()
     steps: tuple[Step, ...] = ()

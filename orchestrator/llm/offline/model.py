@@ -14,9 +14,18 @@ from orchestrator.llm.offline.matrix import matrix
 from orchestrator.llm.offline.reading import read_document
 from orchestrator.llm.offline.scenarios import scenarios_of, unique_names
 from orchestrator.llm.offline.scripts import scripts
-from orchestrator.llm.offline.sections import ROW_LIMIT, Section, within_bounds
-from orchestrator.llm.offline.wording import counted, lines_of, one_line
-from orchestrator.ports import Clock, Context, ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
+from orchestrator.llm.offline.sections import Section, left_out_notes, within_bounds
+from orchestrator.llm.offline.wording import counted, one_line
+from orchestrator.ports import (
+    Artifact,
+    Clock,
+    Context,
+    ModelChunk,
+    ModelProgress,
+    ModelRequest,
+    ModelText,
+    ModelUsage,
+)
 
 _READ_BY = 60
 _WRITTEN_BY = 99
@@ -85,7 +94,9 @@ def _characters(request: ModelRequest) -> int:
 
 
 def _write_matrix(context: Context, read: Sequence[DocumentFindings]) -> list[Section]:
-    return matrix(merged(read, context.omitted), ideas_in(context.earlier, Lines.of(context.documents, lines_of)))
+    told = _artifact_of("qa_consultant", context)
+    ideas = ideas_in(told, Lines(context.documents)) if told else []
+    return matrix(merged(read, context.omitted), ideas)
 
 
 def _write_checklist(context: Context, read: Sequence[DocumentFindings]) -> list[Section]:
@@ -96,30 +107,35 @@ def _write_checklist(context: Context, read: Sequence[DocumentFindings]) -> list
 
 def _write_scripts(context: Context, read: Sequence[DocumentFindings]) -> list[Section]:
     findings = merged(read, context.omitted)
-    told = scenarios_in(context.earlier, Lines.of(context.documents, lines_of))
-    if told:
-        titles = ", ".join(f"“{artifact.title}”" for artifact in context.earlier)
-        return scripts(findings, told, f"One test for each of {counted(len(told), 'scenario')} in {titles}.")
+    artifact = _artifact_of("qa_consultant", context)
+    told = scenarios_in(artifact, Lines(context.documents)) if artifact else []
+    if artifact and told:
+        basis = f"One test for each of {counted(len(told), 'scenario')} in “{artifact.title}”."
+        return scripts(findings, told, basis)
     chosen, basis, _, _ = _chosen(context, findings)
-    kept, left_out = within_bounds(chosen, ROW_LIMIT)
-    if left_out:
-        basis += f" {counted(len(left_out), 'finding')} left out, from {left_out[0].source} on."
-    return scripts(findings, unique_names(scenarios_of(kept)), basis)
+    kept, left_out = within_bounds(chosen)
+    notes = [f"{where}: {said}" for where, said in left_out_notes(left_out)]
+    return scripts(findings, unique_names(scenarios_of(kept)), basis, notes)
 
 
 def _chosen(context: Context, findings: Findings) -> tuple[Sequence[Finding], str, Mapping[str, str], Sequence[str]]:
     """What to work on: exactly the rows of an earlier coverage matrix, else everything in the documents."""
-    rows, untraced = matrix_rows(context.earlier, findings, Lines.of(context.documents, lines_of))
-    if not rows and not untraced:
+    artifact = _artifact_of("ba_consultant", context)
+    if artifact is None:
         return findings.found, "From the documents alone.", {}, ()
-    title = next(artifact.title for artifact in context.earlier)
-    basis = (
-        f"From “{one_line(title)}”: {counted(len(rows) + len(untraced), 'row')}, {len(rows)} of them covered here."
-    )
-    beyond = len(findings.found) - len({row.finding.id for row in rows} & {found.id for found in findings.found})
+    rows, untraced = matrix_rows(artifact, findings, Lines(context.documents))
+    if not rows:
+        return findings.found, f"From the documents: “{artifact.title}” has no rows to go by.", {}, untraced
+    basis = f"From “{artifact.title}”: {counted(len(rows) + len(untraced), 'row')}, {len(rows)} of them covered here."
+    listed = {row.finding.id for row in rows}
+    beyond = sum(finding.id not in listed for finding in findings.found)
     if beyond:
         basis += f" The documents hold {counted(beyond, 'finding')} that it does not list."
     return [row.finding for row in rows], basis, {row.finding.id: row.gap for row in rows}, untraced
+
+
+def _artifact_of(agent_type: str, context: Context) -> Artifact | None:
+    return next((artifact for artifact in context.earlier if artifact.agent_type == agent_type), None)
 
 
 _WRITERS: Mapping[str, Callable[[Context, Sequence[DocumentFindings]], list[Section]]] = {

@@ -28,6 +28,7 @@ _UNWANTED = re.compile(
 _OPEN = re.compile(
     r"\b(?:TBD|TBC|TODO|FIXME|to be (?:decided|defined|confirmed|agreed)|open question)\b", re.IGNORECASE
 )
+_ANSWER = re.compile(r"\b(?:respon|return|answer|repl)", re.IGNORECASE)
 _TEXT_COLUMN = re.compile(
     r"requirement|description|criterion|criteria|statement|rule|story|text|expected|title|name|what", re.IGNORECASE
 )
@@ -56,6 +57,11 @@ def is_generic(heading: Heading) -> bool:
 def leaves_open(text: str) -> bool:
     """Whether a line says that something is still to be decided."""
     return _OPEN.search(text) is not None
+
+
+def speaks_of_answer(text: str) -> bool:
+    """Whether what follows is likely to be an answer rather than a request."""
+    return _ANSWER.search(text) is not None
 
 
 def holds_text(column: str) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 
 from orchestrator.llm.offline import places, signals
 from orchestrator.llm.offline.findings import DocumentFindings, Example, Feature, Finding, Kind, Source, Step
+from orchestrator.llm.offline.rows import row_words
 from orchestrator.llm.offline.scenes import Scene, scenes
 from orchestrator.llm.offline.signals import Endpoint, Priority
 from orchestrator.llm.offline.structure import Heading, Unit, UnitKind, units_of
@@ -29,11 +30,13 @@ class _Reading:
         self._found: list[Finding] = []
         self._examples: list[Example] = []
         self._questions: list[tuple[str, Source]] = []
-        self._endpoints: dict[Heading | None, Endpoint] = {}
+        self._endpoints: dict[Heading, tuple[Endpoint, Source]] = {}
         self._headings: dict[
             Heading, int
         ] = {}  # those with an id whose finding still stands for its section's first words
-        self._leads: list[tuple[int, str, Priority]] = []
+        self._leads: list[tuple[int, str, Priority]] = []  # what the items deeper than that continue
+        self._scopes: list[tuple[int, Endpoint, Source]] = []  # which endpoint the items deeper than that are about
+        self._before = ""
 
     def read(self, parts: Sequence[Unit | Scene]) -> DocumentFindings:
         for part in parts:
@@ -45,11 +48,12 @@ class _Reading:
         return DocumentFindings(self._path, self._lines, tuple(found), tuple(self._examples), tuple(self._questions))
 
     def _unit(self, unit: Unit) -> None:
-        if unit.kind is not UnitKind.ITEM:
-            self._leads = self._leads if unit.kind is UnitKind.CODE else []
         if unit.kind is UnitKind.CODE:
             self._code(unit)
             return
+        if unit.kind is not UnitKind.ITEM:
+            self._leads, self._scopes = [], []
+        self._before = unit.text
         if places.leaves_open(unit.text) or (unit.text.endswith("?") and signals.obligation(unit.text[:-1])):
             self._questions.append((unit.text, self._source(unit.line)))
         if unit.kind is UnitKind.HEADING:
@@ -76,7 +80,7 @@ class _Reading:
         own = signals.endpoints(unit.text)
         place = unit.trail[-1]
         if own:
-            self._endpoints[place] = own[0]
+            self._endpoints[place] = own[0], self._source(unit.line)
         if found_id and rest:
             kind = Kind.CRITERION if signals.is_criterion_id(found_id) else Kind.REQUIREMENT
             self._headings[place] = len(self._found)
@@ -84,37 +88,26 @@ class _Reading:
         elif signals.obligation(unit.text) and not own:
             self._keep(unit, Kind.REQUIREMENT, unit.text, unit.line)
         for endpoint in own:
-            self._keep(unit, Kind.ENDPOINT, unit.text, unit.line, endpoint=endpoint)
+            self._keep(unit, Kind.ENDPOINT, unit.text, unit.line, endpoint=(endpoint, self._source(unit.line)))
 
     def _row(self, unit: Unit) -> None:
-        text = next((cell for title, cell in unit.cells if places.holds_text(title) and cell), unit.text)
-        found_id = next(
-            (found for found, rest in map(signals.leading_id, self._cells(unit)) if found and not rest), None
-        )
-        priorities = [signals.priority_word(cell) for title, cell in unit.cells if places.holds_priority(title)]
-        said = self._method_before_path(unit)
-        in_codes = any(
-            places.holds_status(title) and signals.status_codes(cell, expected=True) for title, cell in unit.cells
-        )
-        if found_id is None and (in_codes or signals.endpoints(said) or not signals.obligation(text)):
-            text = said
+        row = row_words(unit)
+        if row.text == row.found_id:
+            self._questions.append((f"{row.found_id} has no words", self._source(unit.line)))
+            return
         self._line(
-            unit, text, unit.line, said=said, found_id=found_id, priority=next(iter(priorities), None), http=in_codes
+            unit,
+            row.text,
+            unit.line,
+            said=row.said,
+            found_id=row.found_id,
+            priority=row.priority,
+            http=row.has_status,
         )
-
-    def _cells(self, unit: Unit) -> list[str]:
-        return [cell for _, cell in unit.cells]
-
-    def _method_before_path(self, unit: Unit) -> str:
-        cells = self._cells(unit)
-        method = next((cell for cell in cells if cell in signals.METHODS), None)
-        path = next((cell for cell in cells if cell.startswith("/")), None)
-        if method is None or path is None:
-            return " · ".join(cell for cell in cells if cell)
-        return " · ".join([f"{method} {path}", *(cell for cell in cells if cell and cell not in {method, path})])
 
     def _item(self, unit: Unit) -> None:
         self._leads = [lead for lead in self._leads if lead[0] < unit.depth]
+        self._scopes = [scope for scope in self._scopes if scope[0] < unit.depth]
         found_id, rest = signals.leading_id(unit.text)
         if found_id and places.is_for_criteria(unit.trail) and signals.is_check(rest):
             found_id, rest = None, unit.text  # a check of that requirement, not the requirement
@@ -125,6 +118,7 @@ class _Reading:
             return
         if lead:
             self._leads.append((unit.depth, f"{lead[1]} {rest}", lead[2]))
+        self._open_scope(unit.depth, unit.text, unit.line)
         if found_id or len(unit.parts) == 1 or places.is_for_criteria(unit.trail):
             self._line(unit, rest, unit.line, said=unit.text, found_id=found_id, lead=lead)
             return
@@ -137,6 +131,8 @@ class _Reading:
         if text.endswith(":") and obliged and unit.kind is UnitKind.SENTENCE:
             self._leads = [(-1, text.rstrip(": "), obliged)]
             return
+        if text.endswith(":"):
+            self._open_scope(-1, text, line)
         self._line(unit, rest if found_id else text, line, said=text, found_id=found_id, lead=lead)
 
     def _line(
@@ -154,7 +150,7 @@ class _Reading:
         if not text or (text.endswith("?") and found_id is None):
             return
         own = signals.endpoints(said)
-        scope = own[0] if own else self._endpoint_above(unit)
+        scope = (own[0], self._source(line)) if own else self._scope(unit)
         codes = signals.status_codes(said, expected=http or scope is not None)
         obliged = signals.obligation(said)
         weighed = obliged or (lead[2] if lead else None)
@@ -164,7 +160,8 @@ class _Reading:
         weight = priority or weighed or Priority.MUST
         inline = signals.inline_steps(text) if kind in {Kind.CRITERION, Kind.REQUIREMENT} else ()
         steps = tuple(Step(keyword, words, self._source(line)) for keyword, words in inline)
-        for endpoint in own if kind is Kind.ENDPOINT else (scope,):
+        about = [(each, self._source(line)) for each in own] if kind is Kind.ENDPOINT else [scope]
+        for endpoint in about:
             self._keep(
                 unit, kind, text, line, said=said, found_id=found_id, priority=weight, endpoint=endpoint,
                 codes=codes, steps=steps, lead="" if obliged or not lead else lead[1],
@@ -205,7 +202,7 @@ class _Reading:
         found_id: str | None = None,
         said: str = "",
         priority: Priority = Priority.MUST,
-        endpoint: Endpoint | None = None,
+        endpoint: tuple[Endpoint, Source] | None = None,
         codes: tuple[int, ...] = (),
         steps: tuple[Step, ...] = (),
         lead: str = "",
@@ -219,7 +216,8 @@ class _Reading:
             id=found_id or "",
             lead=lead,
             priority=priority,
-            endpoint=endpoint,
+            endpoint=endpoint[0] if endpoint else None,
+            endpoint_source=endpoint[1] if endpoint else None,
             codes=codes,
             limits=signals.limits(said),
             steps=steps,
@@ -247,10 +245,10 @@ class _Reading:
         return True
 
     def _code(self, unit: Unit) -> None:
-        scope = self._endpoint_above(unit)
+        scope = self._scope(unit)
         if scope is None or unit.language not in {"json", "jsonc", ""} or len(unit.text) > EXAMPLE_LIMIT:
             return
-        if any(example.endpoint == scope for example in self._examples):
+        if places.speaks_of_answer(self._before) or any(example.endpoint == scope[0] for example in self._examples):
             return
         try:
             body = json.loads(unit.text)
@@ -258,9 +256,18 @@ class _Reading:
             return
         if isinstance(body, dict):
             compact = one_line(json.dumps(body, ensure_ascii=False))
-            self._examples.append(Example(scope, compact, self._source(unit.line + 1)))
+            self._examples.append(Example(scope[0], compact, self._source(unit.line + 1)))
 
-    def _endpoint_above(self, unit: Unit) -> Endpoint | None:
+    def _open_scope(self, depth: int, text: str, line: int) -> None:
+        own = signals.endpoints(text)
+        if len(own) == 1:
+            self._scopes.append((depth, own[0], self._source(line)))
+
+    def _scope(self, unit: Unit) -> tuple[Endpoint, Source] | None:
+        """The endpoint that a line without one of its own is about: that of the item or heading above it."""
+        deeper = [scope for scope in self._scopes if scope[0] < unit.depth]
+        if deeper:
+            return deeper[-1][1:]
         return next((self._endpoints[place] for place in reversed(unit.trail) if place in self._endpoints), None)
 
     def _feature(self, unit: Unit) -> Feature:

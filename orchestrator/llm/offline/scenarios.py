@@ -36,15 +36,17 @@ def scenarios_for(finding: Finding) -> Iterator[Scenario]:
     """The scenarios of one finding: as it is told, or one for each status code, or one for what it says."""
     if finding.steps:
         yield _scenario(finding, _told_shortly(finding), finding.steps)
-    elif finding.codes and (finding.endpoint or finding.kind is Kind.RESPONSE):
+    elif finding.codes and (finding.kind in {Kind.ENDPOINT, Kind.RESPONSE} or len(finding.codes) > 1):
         for code in finding.codes:
             yield _status_scenario(finding, code)
     elif finding.kind is Kind.ENDPOINT and finding.endpoint:
-        request = _step(finding, "When", f"a client sends {finding.endpoint}")
-        yield _scenario(finding, finding.text, (request, _step(finding, "Then", "the response status is below 400")))
+        answer = _step(finding, "Then", "the response status is below 400")
+        yield _scenario(finding, finding.text, (*_request(finding, "When"), answer))
     else:
         told = signals.story(finding.statement)
-        yield _scenario(finding, told[1] if told else finding.statement, tuple(_spoken_steps(finding)))
+        yield _scenario(
+            finding, told[1].removeprefix("to ") if told else finding.statement, tuple(_spoken_steps(finding))
+        )
 
 
 def scenarios_of(findings: Sequence[Finding]) -> Iterator[Scenario]:
@@ -103,7 +105,7 @@ def gherkin(scenarios: Sequence[Scenario]) -> str:
         for step in scenario.steps:
             if step.source != last:
                 lines.append(f"    # Source: {step.source}")
-            lines.append(f"    {step.keyword} {clip(one_line(step.text), STEP_LIMIT)}")
+            lines.append(f"    {step.keyword} {step.text}")
             last = step.source
     return "\n".join(lines) + "\n"
 
@@ -120,19 +122,27 @@ def _scenario(finding: Finding, title: str, steps: tuple[Step, ...]) -> Scenario
     tags = dict.fromkeys(
         _TAG.sub("-", tag) for tag in (finding.id, *sorted(finding.mentions | finding.above), finding.priority)
     )
+    within = tuple(Step(step.keyword, clip(step.text, STEP_LIMIT), step.source) for step in steps)
     return Scenario(
-        name=name, feature=finding.feature, steps=steps, source=finding.source, quote=finding.text, tags=tuple(tags)
+        name=name, feature=finding.feature, steps=within, source=finding.source, quote=finding.text, tags=tuple(tags)
     )
 
 
 def _status_scenario(finding: Finding, code: int) -> Scenario:
-    under, _ = signals.condition(finding.statement) if len(finding.codes) == 1 else (None, "")
-    whom = str(finding.endpoint) if finding.endpoint else f"a request to “{finding.feature.name}”"
+    under, outcome = signals.condition(finding.statement) if len(finding.codes) == 1 else (None, "")
+    told = outcome.startswith(str(code))
     steps = [_step(finding, "Given", under[1])] if under else []
-    steps.append(_step(finding, "When", f"a client sends {whom}"))
-    steps.append(_step(finding, "Then", f"the response status is {code}"))
+    steps += _request(finding, "When") or [_step(finding, "When", f"a client uses “{finding.feature.name}”")]
+    steps.append(_step(finding, "Then", f"the response is {outcome}" if told else f"the response status is {code}"))
     title = f"{finding.endpoint or finding.feature.name} answers {code} {signals.reason(code)}"
     return _scenario(finding, f"{title} when {under[1]}" if under else title, tuple(steps))
+
+
+def _request(finding: Finding, keyword: str) -> list[Step]:
+    """The request that a finding is about; it comes from the line that names the endpoint."""
+    if finding.endpoint is None:
+        return []
+    return [Step(keyword, f"a client sends {finding.endpoint}", finding.endpoint_source or finding.source)]
 
 
 def _spoken_steps(finding: Finding) -> Iterator[Step]:
@@ -146,8 +156,7 @@ def _spoken_steps(finding: Finding) -> Iterator[Step]:
     under, outcome = signals.condition(finding.statement)
     if under:
         yield _step(finding, *under)
-    if finding.endpoint:
-        yield _step(finding, "And" if under and under[0] == "When" else "When", f"a client sends {finding.endpoint}")
+    yield from _request(finding, "And" if under and under[0] == "When" else "When")
     yield _step(finding, "Then", _inside(outcome))
 
 

@@ -29,6 +29,7 @@ class _Test(msgspec.Struct, frozen=True):
     scenario: Scenario
     lines: tuple[str, ...]
     unbound: int
+    partly: bool
     fixtures: tuple[str, ...]
 
     @property
@@ -36,11 +37,13 @@ class _Test(msgspec.Struct, frozen=True):
         return self.unbound == 0
 
 
-def scripts(findings: Findings, scenarios: Sequence[Scenario], basis: str) -> list[Section]:
+def scripts(
+    findings: Findings, scenarios: Sequence[Scenario], basis: str, notes: Sequence[str] = ()
+) -> list[Section]:
     """The artifact in sections: a test for each scenario, up to `TEST_LIMIT`, in the order given.
 
     A test whose every step could be turned into code runs; any other is ``test.fixme`` and says which steps are to be
-    bound by hand. ``basis`` says in words where the scenarios are from.
+    bound by hand. ``basis`` says in words where the scenarios are from, ``notes`` what is not among them.
     """
     if not scenarios:
         return [_nothing_found(findings, basis)]
@@ -50,7 +53,7 @@ def scripts(findings: Findings, scenarios: Sequence[Scenario], basis: str) -> li
     }
     tests = [_test(scenario, examples) for scenario in kept]
     groups = grouped((test.scenario.feature, test) for test in tests)
-    sections = [_head(findings, tests, len(groups), basis, scenarios[TEST_LIMIT:])]
+    sections = [_head(findings, tests, len(groups), [basis, *notes], scenarios[TEST_LIMIT:])]
     sections += [_describe(group) for group in groups]
     return sections
 
@@ -62,14 +65,15 @@ def _nothing_found(findings: Findings, basis: str) -> Section:
 
 
 def _head(
-    findings: Findings, tests: Sequence[_Test], features: int, basis: str, left_out: Sequence[Scenario]
+    findings: Findings, tests: Sequence[_Test], features: int, basis: Sequence[str], left_out: Sequence[Scenario]
 ) -> Section:
     running = sum(test.runs for test in tests)
+    partly = sum(test.runs and test.partly for test in tests)
     lines = [
         f"Playwright tests: {counted(len(tests), 'test')} for {counted(features, 'feature')}",
-        basis,
-        f"{counted(running, 'test')} can run as written, {len(tests) - running} marked test.fixme until the "
-        "steps named in comments are bound by hand",
+        *basis,
+        f"{counted(running, 'test')} can run as written, {partly} of them checking a part of their words; "
+        f"{len(tests) - running} marked test.fixme until the steps so commented are bound by hand",
         *_notes(findings),
     ]
     if left_out:
@@ -100,7 +104,7 @@ def _written(test: _Test) -> str:
 
 
 def _test(scenario: Scenario, examples: Mapping[Endpoint, Example]) -> _Test:
-    role, sent, unbound, asserts = "Given", None, 0, 0
+    role, sent, unbound, asserts, partly = "Given", None, 0, 0, False
     lines: list[str] = []
     fixtures: dict[str, None] = {}
     for step in scenario.steps:
@@ -116,6 +120,7 @@ def _test(scenario: Scenario, examples: Mapping[Endpoint, Example]) -> _Test:
             lines += [f"// {_place(step.source)}: {lacking}"] if lacking else []
             unbound += bool(lacking)
         lines += _step_lines(step, code)
+        partly |= code is not None and code.partly
         unbound += code is None
         asserts += code is not None and code.asserts
         if code is not None:
@@ -123,7 +128,9 @@ def _test(scenario: Scenario, examples: Mapping[Endpoint, Example]) -> _Test:
     if not asserts and not unbound:
         lines.append("// nothing in these steps can be expected by rule")
         unbound += 1
-    return _Test(scenario, tuple(lines), unbound, tuple(sorted(fixtures)))
+    if not any("response." in line for line in lines):
+        lines = [line.removeprefix("const response = ") for line in lines]
+    return _Test(scenario, tuple(lines), unbound, partly, tuple(sorted(fixtures)))
 
 
 def _second(role: str, step: Step, examples: Mapping[Endpoint, Example]) -> Bound | None:
@@ -145,11 +152,12 @@ def _step_lines(step: Step, code: Bound | None) -> list[str]:
     title = string(f"{step.keyword} {step.text}")
     where = f"// {_place(step.source)}"
     if code is None:
-        return [f"await test.step({title}, async () => {{", f"  {where}: to be bound by hand", "});"]
+        return [f"await test.step({title}, async () => {{ {where}", "  // to be bound by hand", "});"]
     if code.response:
         given = f", body from {code.source}" if code.source else ""
-        return [f"{where}{given}", f"const response = await test.step({title}, async () =>", f"  {code.code},", ");"]
-    return [f"await test.step({title}, async () => {{", f"  {code.code} {where}", "});"]
+        return [f"const response = await test.step({title}, async () => {where}{given}", f"  {code.code},", ");"]
+    remark = " // checks a part of these words" if code.partly else ""
+    return [f"await test.step({title}, async () => {{ {where}", f"  {code.code}{remark}", "});"]
 
 
 def _place(source: Source) -> str:

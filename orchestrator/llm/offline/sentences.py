@@ -10,6 +10,9 @@ import msgspec
 
 from orchestrator.llm.offline.wording import plain
 
+LONGEST = 4000
+"""Characters of the longest text that is looked at as one; a search in a line of megabytes would stop the world."""
+
 _END = re.compile(r"[.!?。！？…][\"'”’)\]*_`]{0,4}(?:\s+|$)|[。！？]")  # noqa: RUF001 - full-width stops end sentences too
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|approx|incl|excl|resp|cf|no|fig|sec)|^\d{1,3}|\b[A-Z])\.$", re.IGNORECASE
@@ -25,7 +28,7 @@ class Sentence(msgspec.Struct, frozen=True):
 
 
 def sentences(fragments: Sequence[tuple[int, str]]) -> list[Sentence]:
-    """The sentences of text that stands on the given (line number, text) fragments, none of them empty.
+    """The sentences of text that stands on the given (line number, text) fragments, none empty, none over `LONGEST`.
 
     A sentence over several lines belongs to the first that has three words of it, so that one can find it there.
     """
@@ -36,7 +39,7 @@ def sentences(fragments: Sequence[tuple[int, str]]) -> list[Sentence]:
         starts.append(offset)
         offset += len(text) + 1
     found = []
-    for begin, end in _spans(joined):
+    for begin, end in (part for span in _spans(joined) for part in _parts(joined, *span)):
         text = plain(joined[begin:end])
         if text:
             found.append(Sentence(text, _line_of(joined, begin, end, starts, fragments)))
@@ -55,14 +58,25 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
         yield begin, len(text)
 
 
+def _parts(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+    while end - begin > LONGEST:
+        space = text.rfind(" ", begin + 1, begin + LONGEST)
+        cut = space if space > 0 else begin + LONGEST
+        yield begin, cut
+        begin = cut
+    yield begin, end
+
+
 def _line_of(joined: str, begin: int, end: int, starts: list[int], fragments: Sequence[tuple[int, str]]) -> int:
-    first = index = bisect_right(starts, begin) - 1
+    index = bisect_right(starts, begin) - 1
+    with_a_word: int | None = None
+    first = fragments[index][0]
     while index < len(starts) and starts[index] < end:
         line_end = starts[index] + len(fragments[index][1])
-        part = joined[max(begin, starts[index]) : min(end, line_end)]
-        if len(_WORDS.findall(part)) >= 3:
+        words = len(_WORDS.findall(joined, max(begin, starts[index]), min(end, line_end)))
+        if words >= 3:
             return fragments[index][0]
+        if words and with_a_word is None:
+            with_a_word = fragments[index][0]
         index += 1
-    while first + 1 < len(starts) and not _WORDS.search(joined[begin : starts[first] + len(fragments[first][1])]):
-        first += 1
-    return fragments[first][0]
+    return first if with_a_word is None else with_a_word

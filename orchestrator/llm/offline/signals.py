@@ -54,7 +54,9 @@ _STORY_PARTS = re.compile(
     r"^as (an? .{2,80}?),? (?:i|we) (?:want|need|would like|can) (.{2,400}?)(?:,? so that (.{2,400}))?$",
     re.IGNORECASE,
 )
-_CHECK = re.compile(r"^(?:verify|check|ensure|confirm|test|assert|validate)(?: that)? ", re.IGNORECASE)
+_CHECK = re.compile(
+    r"^(?:(?:verify|confirm|assert|validate) |(?:check|ensure|test|make sure) (?:that|if|whether) )", re.IGNORECASE
+)
 
 _METHOD_WORD = rf"(?:{'|'.join(METHODS)})"
 _ENDPOINT = re.compile(
@@ -80,7 +82,7 @@ _UNIT_AFTER = re.compile(
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _NUMBER = r"[€$£]?\d[\d.,]{0,15}(?: ?(?:%|[A-Za-z]{1,15}(?!\w)))?"
 _LIMIT = re.compile(
-    r"(?:\b(?:at most|at least|no more than|no less than|no fewer than|up to|max(?:imum)?(?: of)?|min(?:imum)?(?: of)?|"
+    r"(?:\b(?:at most|at least|no (?:more|less|fewer) than|up to|max(?:imum)?(?: of)?|min(?:imum)?(?: of)?|"
     r"within|less than|more than|fewer than|under|over|exceed(?:s|ing)?|longer than|shorter than|larger than|"
     rf"smaller than|below|above|not exceed)|[<>≤≥]=?) (?:a |an |the )?{_NUMBER}"
     rf"|\bbetween {_NUMBER} and {_NUMBER}|\b{_NUMBER} or (?:more|fewer|less)\b",

@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 import msgspec
 
-from orchestrator.llm.offline.sentences import Sentence, sentences
+from orchestrator.llm.offline.sentences import LONGEST, Sentence, sentences
 from orchestrator.llm.offline.signals import step_of
 from orchestrator.llm.offline.wording import lines_of, plain
 
@@ -162,22 +162,33 @@ class _Reader:
         return index + 1
 
     def _heading(self, line: str, number: int, blank_follows: bool) -> bool:
+        if len(line) > LONGEST:
+            return False
         stripped = line.strip()
         marks = len(stripped) - len(stripped.lstrip("#"))
         if 1 <= marks <= 6 and stripped[marks : marks + 1] in {"", " ", "\t"} and not line.startswith("    "):
             self._flush()
             return self._add_heading(marks, stripped[marks:].rstrip("#"), number)
-        if _SETEXT.match(line) and len(self._pending) == 1 and not self._in_item and "|" not in line:
+        if _SETEXT.match(line) and self._may_be_title():
             title_line, title = self._pending.pop()
             return self._add_heading(1 if "=" in line else 2, title, title_line)
-        if not self._markdown and _FEATURE.match(line):
-            self._flush()
-            return self._add_heading(7, _FEATURE.sub("", line), number)
-        if not self._markdown and blank_follows and not self._pending and self._looks_like_title(stripped):
-            return self._add_heading(2, stripped.rstrip(":"), number)
+        if not self._markdown and self._plain_heading(line, number, blank_follows):
+            return True
         if _BREAK.match(line):
             self._flush()
             return True
+        return False
+
+    def _may_be_title(self) -> bool:
+        return len(self._pending) == 1 and not self._in_item and len(self._pending[0][1]) <= LONGEST
+
+    def _plain_heading(self, line: str, number: int, blank_follows: bool) -> bool:
+        if _FEATURE.match(line):
+            self._flush()
+            return self._add_heading(7, _FEATURE.sub("", line), number)
+        title = line.strip()
+        if blank_follows and not self._pending and self._looks_like_title(title):
+            return self._add_heading(2, title.rstrip(":"), number)
         return False
 
     def _looks_like_title(self, line: str) -> bool:
@@ -196,7 +207,7 @@ class _Reader:
         return True
 
     def _table(self, line: str, number: int) -> bool:
-        if "|" not in line:
+        if "|" not in line or len(line) > LONGEST:
             self._columns = None
             return False
         cells = _cells(line)
@@ -249,8 +260,7 @@ class _Reader:
         if self._markdown and _DEFINITION.match(fragments[0][1]):
             return
         parts = tuple(sentences(fragments))
-        is_item = self._in_item and bool(parts)
-        if is_item:
+        if parts and self._in_item and sum(len(part.text) for part in parts) <= LONGEST:
             text = " ".join(part.text for part in parts)
             self._add(UnitKind.ITEM, text, parts[0].line, depth=self._depth, parts=parts)
             return

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 import msgspec
 
 from orchestrator.llm.offline.findings import Example
-from orchestrator.llm.offline.signals import Endpoint, endpoints, status_codes
-from orchestrator.llm.offline.wording import one_line
+from orchestrator.llm.offline.signals import Endpoint, endpoints, reason, status_codes
+from orchestrator.llm.offline.wording import one_line, significant
 
 _PARAMETER = re.compile(r"\{([\w.-]{1,40})\}|<(?:\w{1,20}:)?([\w-]{1,40})>|(?<=/):([A-Za-z_]\w{0,39})")
 _QUOTED = re.compile(r"[\"“”]([^\"“”]{1,120})[\"“”]")
@@ -27,13 +27,17 @@ _EXPECTS = frozenset({"Then"})
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """Code for a step: one statement; ``response`` is set where it makes a request, ``asserts`` where it expects."""
+    """Code for a step: a statement, or the request (``response``); ``asserts`` where it expects something.
+
+    ``partly``: the words say more than the code does. ``source`` is where the body of a request comes from.
+    """
 
     code: str
     response: bool = False
     asserts: bool = False
     fixture: str = "page"
     source: str = ""
+    partly: bool = False
 
 
 def string(text: str) -> str:
@@ -104,13 +108,16 @@ def _expectation(text: str, *, answered: bool) -> Bound | None:
     if answered and below:
         return Bound(f"expect(response.status()).toBeLessThan({below.group(1)});", asserts=True, fixture="request")
     if answered and len(codes) == 1:
-        return Bound(f"expect(response.status()).toBe({codes[0]});", asserts=True, fixture="request")
+        expected = f"expect(response.status()).toBe({codes[0]});"
+        more = significant(text) - significant(f"response status returned {codes[0]} {reason(codes[0])}")
+        return Bound(expected, asserts=True, fixture="request", partly=bool(more))
     quoted, path = _QUOTED.findall(text), _PATH.search(text)
     if _LANDS.search(text) and path:
         return Bound(f"await expect(page).toHaveURL({path_literal(path.group(1).rstrip('.,;'))});", asserts=True)
     if _SEES.search(text) and len(quoted) == 1:
         no = ".not" if _NOT.search(_QUOTED.sub("", text)) else ""
-        return Bound(f"await expect(page.getByText({string(quoted[0])})){no}.toBeVisible();", asserts=True)
+        expected = f"await expect(page.getByText({string(quoted[0])})){no}.toBeVisible();"
+        return Bound(expected, asserts=True, partly=" and " in _QUOTED.sub("", text))
     return None
 
 

@@ -11,16 +11,16 @@ QUOTE_LIMIT = 240
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LINK = re.compile(r"!?\[([^\[\]]{0,300})\](?:\([^()\s]{0,500}(?: [^()]{0,200})?\)|\[[^\[\]]{0,100}\])")
-_CODE_SPAN = re.compile(r"(`{1,3})([^`]{1,400}?)\1(?!`)")
+_LITERAL = re.compile(r"\\(?P<escaped>[!-/:-@\[-`{-~])|(?P<ticks>`{1,3})(?P<code>[^`]{1,400}?)(?P=ticks)(?!`)")
 _KEPT_APART = re.compile("\0([0-9]{1,9})\0")
 _STARS = re.compile(r"(\*{1,3})(?=\S)([^*]{1,400}?)(?<=\S)\1(?!\*)")
 _UNDERSCORES = re.compile(r"(?<!\w)(_{1,3})(?=\S)([^_]{1,400}?)(?<=\S)\1(?!\w)")
 _STRIKE = re.compile(r"~~([^~]{1,400}?)~~")
 _TAG = re.compile(r"</?(?:br|b|i|em|strong|code|kbd|sub|sup|span|a|p|div|u|small|mark)(?:\s[^<>]{0,300})?/?>", re.I)
 _AUTOLINK = re.compile(r"<(https?://[^<>\s]{1,500})>")
-_BACKSLASH = re.compile(r"\\([!-/:-@\[-`{-~])")
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn"}
-_MARKDOWN_SPECIAL = re.compile(r"[\\`*<\[\]~|]|(?<!\w)_|_(?!\w)|&(?=#?\w{1,32};)")
+_JOINERS = "\u200c\u200d"  # several scripts and emoji are spelled with them
+_MARKDOWN_SPECIAL = re.compile(r"[\\`*<\[\]~|]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w{1,32};)")
+_PIPE = "\\|"
 _WORD = re.compile(r"[^\W_]+")
 _COMMON = frozenset(
     _WORD.findall(
@@ -42,23 +42,27 @@ def one_line(text: str) -> str:
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     spaced = " ".join(text.split())
-    return " ".join("".join(c for c in spaced if unicodedata.category(c) not in _INVISIBLE).split())
+    return " ".join("".join(c for c in spaced if _is_visible(c)).split())
+
+
+def _is_visible(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
 
 
 def plain(text: str) -> str:
-    """Inline Markdown as the words a reader sees, on one line. What is in a code span stays as it is."""
+    """Inline Markdown as the words a reader sees, on one line. Code spans and escaped characters stay as they are."""
     spans: list[str] = []
 
     def kept_apart(match: re.Match[str]) -> str:
-        spans.append(match.group(2))
+        spans.append(match["escaped"] or match["code"])
         return f"\0{len(spans) - 1}\0"
 
-    text = _CODE_SPAN.sub(kept_apart, text.replace("\0", " "))
+    text = _LITERAL.sub(kept_apart, text.replace("\0", " "))
     text = _AUTOLINK.sub(r"\1", _TAG.sub(" ", text))
     text = _LINK.sub(r"\1", text)
     for emphasis in (_STARS, _STARS, _UNDERSCORES):
         text = emphasis.sub(r"\2", text)
-    text = html.unescape(_BACKSLASH.sub(r"\1", _STRIKE.sub(r"\1", text)))
+    text = html.unescape(_STRIKE.sub(r"\1", text))
     return one_line(_KEPT_APART.sub(lambda match: spans[int(match.group(1))], text))
 
 
@@ -98,8 +102,6 @@ def markdown(text: str) -> str:
 
 
 def code(text: str) -> str:
-    """Plain text as a code span that is also safe in a table cell."""
-    inner = one_line(text).replace("|", "\\|")
-    if "`" not in inner:
-        return f"`{inner}`"
-    return f"`` {inner.replace('``', '` `')} ``"
+    """Plain text as a code span that is also safe in a table cell; with backticks in it, escaped instead."""
+    inner = one_line(text)
+    return markdown(inner) if "`" in inner else f"`{inner.replace('|', _PIPE)}`"

@@ -7,8 +7,7 @@ const EXTENSIONS = {
   'text/csv': 'csv',
   'text/html': 'html',
   'text/x-gherkin': 'feature',
-  'text/typescript': 'spec.ts',
-  'application/typescript': 'spec.ts',
+  'text/x-typescript': 'spec.ts',
   'application/json': 'json',
 };
 

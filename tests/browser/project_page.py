@@ -1,0 +1,75 @@
+"""The project page as a person uses it."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, Page, expect
+
+RUN_URL = re.compile(r"/projects/[^/]+/runs/[0-9a-f-]{36}$")
+ARTIFACTS_URL = re.compile(r"/projects/[^/]+/artifacts\?run_id=[0-9a-f-]{36}$")
+SUCCESS = "Agent pipeline completed successfully!"
+NAMES = {
+    "ba_consultant": "Business analyst",
+    "qa_consultant": "QA consultant",
+    "automation_consultant": "Test automation consultant",
+}
+ALL = tuple(NAMES)
+
+
+class ProjectPage:
+    """One tab with a project's page at ``url``."""
+
+    def __init__(self, page: Page, url: str, project_id: str) -> None:
+        self.page = page
+        self.url = url
+        self.project_id = project_id
+        self.connection = page.locator("[data-part=connection]")
+        self.banner = page.locator("#run [data-part=banner]")
+        self.toast = page.get_by_text(SUCCESS)
+        self.cards = page.locator("agent-status-card")
+        self.start_button = page.locator("#start button[type=submit]")
+
+    def open(self, run_id: str | None = None) -> ProjectPage:
+        """Load the project, or one of its runs."""
+        run = "" if run_id is None else f"/runs/{run_id}"
+        self.page.goto(f"{self.url}/projects/{self.project_id}{run}")
+        return self
+
+    def start(self, *agent_types: str, mode: str = "sequential") -> str:
+        """Start a run of these agents; its id. Returns when the page follows it."""
+        for agent_type in ALL:
+            self.page.locator(f"input[value={agent_type}]").set_checked(agent_type in agent_types)
+        self.page.get_by_label("Pipeline").select_option(mode)
+        before = self.page.url
+        self.start_button.click()
+        self.page.wait_for_function("before => location.href !== before", arg=before)
+        expect(self.page).to_have_url(RUN_URL)
+        expect(self.connection).to_have_text("Live")
+        return self.page.url.rpartition("/")[2]
+
+    def card(self, agent_type: str) -> Locator:
+        """The status card of that agent."""
+        return self.page.locator(f"agent-status-card[agent-type={agent_type}]")
+
+    def expect_card(self, agent_type: str, status: str) -> Locator:
+        """The card, once it shows that status."""
+        card = self.card(agent_type)
+        expect(card).to_have_attribute("status", status)
+        return card
+
+    def mark(self) -> None:
+        """Leave something in the page that a reload would remove."""
+        self.page.evaluate("globalThis.unreloaded = true")
+
+    def expect_unreloaded(self) -> None:
+        """The mark is still there."""
+        assert self.page.evaluate("globalThis.unreloaded") is True
+
+    def freeze_time(self) -> None:
+        """From here on, time in the page only passes by `let_pass`."""
+        self.page.clock.pause_at(self.page.evaluate("Date.now()") / 1000 + 1)
+
+    def let_pass(self, ms: int) -> None:
+        """Run what is due in the page within ``ms``."""
+        self.page.clock.run_for(ms)

@@ -1,0 +1,229 @@
+"""A run followed over a network that fails: cut, stalled, refused, without WebSocket, with damaged messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from live_server import LiveServer
+from playwright.sync_api import Page, WebSocketRoute, expect
+from project_page import ARTIFACTS_URL, ProjectPage
+from proxy import Proxy
+from staged_model import Stage
+
+WEBSOCKET = b"GET /api/v1/ws"
+SOCKET_URL = re.compile("/api/v1/ws$")
+
+
+@pytest.fixture
+def far_page(server: LiveServer, sign_in: None, proxy: Proxy, page: Page) -> ProjectPage:
+    """The project's page, open through the proxy."""
+    return ProjectPage(page, proxy.url, server.home.project_id).open()
+
+
+def record_ids(page: Page, run_id: str) -> Callable[[], list[int]]:
+    """Follow the run in the page with a client of its own from the first event on; what it has dispatched so far."""
+    page.evaluate(
+        """async runId => {
+            const { RunClient } = await import('/static/run-client.js');
+            globalThis.ids = [];
+            globalThis.client = new RunClient(runId, { lastEventId: 0 });
+            client.addEventListener('event', ({ detail }) => ids.push(detail.id));
+            client.start();
+        }""",
+        run_id,
+    )
+    return lambda: page.evaluate("ids")
+
+
+def test_connection_cut_and_healed_is_resumed_without_a_gap(
+    far_page: ProjectPage, proxy: Proxy, stage: Stage
+) -> None:
+    """What happened while the line was dead arrives after it, each event once, in order."""
+    run_id = far_page.start("ba_consultant", "qa_consultant")
+    ids = record_ids(far_page.page, run_id)
+    far_page.mark()
+    stage.progress("ba_consultant", 20, "Reading")
+    expect(far_page.card("ba_consultant")).to_have_attribute("progress", "20")
+    proxy.cut()
+    expect(far_page.connection).to_have_text("Reconnecting…")
+    stage.progress("ba_consultant", 80, "Writing")
+    stage.finish("ba_consultant")
+    proxy.heal()
+    far_page.expect_card("qa_consultant", "running")
+    expect(far_page.connection).to_have_text("Live")
+    far_page.expect_unreloaded()
+    stage.finish("qa_consultant")
+    far_page.page.wait_for_function("() => client.connection === 'closed'")
+    seen = ids()
+    assert seen == list(range(1, len(seen) + 1))
+    expect(far_page.page).to_have_url(ARTIFACTS_URL)
+
+
+def test_connection_lost_for_good_lets_a_new_run_be_started_without_reload(
+    far_page: ProjectPage, proxy: Proxy, stage: Stage
+) -> None:
+    """Without news of the first run nobody has to wait for it."""
+    far_page.start("ba_consultant")
+    far_page.mark()
+    expect(far_page.start_button).to_be_disabled()
+    proxy.cut()
+    expect(far_page.connection).not_to_have_text("Live")
+    expect(far_page.start_button).to_be_enabled()
+    far_page.start_button.click()
+    expect(far_page.page.locator("#start-error")).to_contain_text("could not be reached")
+    proxy.heal()
+    expect(far_page.connection).to_have_text("Live", timeout=30_000)
+    stage.fail("ba_consultant", "no")
+    expect(far_page.banner).to_be_visible()
+    far_page.start("qa_consultant")
+    far_page.expect_card("qa_consultant", "running")
+    expect(far_page.page.locator("#start-error")).to_be_hidden()
+    far_page.expect_unreloaded()
+
+
+def test_stalled_connection_is_given_up_after_three_heartbeats(
+    server: LiveServer, sign_in: None, proxy: Proxy, page: Page, stage: Stage
+) -> None:
+    """A line that is neither up nor down is noticed by its silence."""
+    page.clock.install()
+    far_page = ProjectPage(page, proxy.url, server.home.project_id).open()
+    far_page.start("ba_consultant")
+    far_page.freeze_time()
+    proxy.stall()
+    far_page.let_pass(43_000)
+    expect(far_page.connection).to_have_text("Live")
+    far_page.let_pass(3_000)
+    expect(far_page.connection).to_have_text("Reconnecting…")
+    proxy.heal()
+    page.clock.resume()
+    stage.progress("ba_consultant", 70, "Reading")
+    expect(far_page.card("ba_consultant")).to_have_attribute("progress", "70")
+
+
+def test_server_restarted_during_a_run_is_followed_on(
+    server: LiveServer, project_page: ProjectPage, stage: Stage
+) -> None:
+    """The run is taken over by the new server, and the page sees it through without a reload."""
+    project_page.start("ba_consultant", "qa_consultant")
+    project_page.mark()
+    stage.finish("ba_consultant")
+    project_page.expect_card("qa_consultant", "running")
+    server.stop()
+    expect(project_page.connection).not_to_have_text("Live")
+    server.start()
+    expect(project_page.connection).to_have_text("Live", timeout=30_000)
+    project_page.expect_unreloaded()
+    stage.finish("qa_consultant")
+    expect(project_page.page).to_have_url(ARTIFACTS_URL)
+
+
+def test_websocket_refused_falls_back_to_event_source(far_page: ProjectPage, proxy: Proxy, stage: Stage) -> None:
+    """Where WebSockets do not get through, the run is followed all the same."""
+    proxy.refuse(WEBSOCKET)
+    far_page.start("ba_consultant")
+    expect(far_page.connection).to_have_attribute("data-transport", "eventsource")
+    stage.progress("ba_consultant", 50, "Reading")
+    expect(far_page.card("ba_consultant")).to_have_attribute("progress", "50")
+    stage.finish("ba_consultant")
+    expect(far_page.toast).to_be_visible()
+    expect(far_page.page).to_have_url(ARTIFACTS_URL)
+
+
+def test_event_source_cut_is_resumed_without_a_gap(far_page: ProjectPage, proxy: Proxy, stage: Stage) -> None:
+    """The cursor is the same on both transports."""
+    proxy.refuse(WEBSOCKET)
+    run_id = far_page.start("ba_consultant")
+    ids = record_ids(far_page.page, run_id)
+    stage.progress("ba_consultant", 20, "Reading")
+    far_page.page.wait_for_function(
+        "() => client.connection === 'live' && client.state.steps[0]?.progress_pct === 20"
+    )
+    proxy.cut()
+    far_page.page.wait_for_function("() => client.connection !== 'live'")
+    stage.progress("ba_consultant", 80, "Writing")
+    proxy.heal()
+    far_page.page.wait_for_function("() => client.state.steps[0].progress_pct === 80", timeout=30_000)
+    stage.finish("ba_consultant")
+    far_page.page.wait_for_function("() => client.connection === 'closed'")
+    seen = ids()
+    assert seen == list(range(1, len(seen) + 1))
+
+
+def test_malformed_messages_are_reported_and_the_run_followed_on(
+    project_page: ProjectPage, stage: Stage, complaints: list[str]
+) -> None:
+    """A visible notice, a warning on the console, no uncaught error; the run goes on."""
+    warnings: list[str] = []
+    project_page.page.on("console", lambda said: warnings.append(said.text) if said.type == "warning" else None)
+    routes: list[WebSocketRoute] = []
+
+    def pass_on(route: WebSocketRoute) -> None:
+        route.connect_to_server()
+        routes.append(route)
+
+    project_page.page.route_web_socket(SOCKET_URL, pass_on)
+    project_page.open().start("ba_consultant")
+    for wrong in ("{", "[1]", '{"id":99,"type":"exploded"}', '{"id":99,"type":"running","payload":null}', "\u0000"):
+        routes[0].send(wrong)
+    expect(project_page.page.locator("#notices")).to_contain_text("could not be read")
+    stage.progress("ba_consultant", 30, "Reading")
+    expect(project_page.card("ba_consultant")).to_have_attribute("progress", "30")
+    stage.finish("ba_consultant")
+    expect(project_page.page).to_have_url(ARTIFACTS_URL)
+    assert len(warnings) == 5
+    assert complaints == []
+
+
+def test_message_damaged_on_the_way_is_asked_for_again(project_page: ProjectPage, stage: Stage) -> None:
+    """An event that could not be read leaves no card behind what really happened."""
+
+    def damage(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        server.on_message(
+            lambda text: route.send(text[:40] if '"artifact_id"' in text and '"op"' not in text else text)
+        )
+
+    project_page.page.route_web_socket(SOCKET_URL, damage)
+    project_page.open().start("ba_consultant", "qa_consultant")
+    stage.finish("ba_consultant")
+    project_page.expect_card("qa_consultant", "running")
+    project_page.expect_card("ba_consultant", "complete")
+
+
+def test_event_source_by_itself_reads_the_endpoint_to_its_end(project_page: ProjectPage, stage: Stage) -> None:
+    """The browser's own EventSource gets every event from the first, and stops for good after the last."""
+    page = project_page.page
+    run_id = project_page.start("ba_consultant")
+    page.evaluate(
+        """runId => {
+            globalThis.seen = [];
+            globalThis.source = new EventSource(`/api/v1/events/agent-runs/${runId}`);
+            source.onmessage = ({ data, lastEventId }) => seen.push([Number(lastEventId), JSON.parse(data)]);
+        }""",
+        run_id,
+    )
+    stage.progress("ba_consultant", 40, "Reading")
+    page.wait_for_function("() => seen.some(([, { payload }]) => payload.progress_pct === 40)")
+    stage.fail("ba_consultant", "no")
+    page.wait_for_function("() => source.readyState === EventSource.CLOSED", timeout=20_000)
+    seen: list[tuple[int, dict[str, Any]]] = page.evaluate("seen")
+    assert [event_id for event_id, _ in seen] == list(range(1, len(seen) + 1))
+    assert [event["type"] for _, event in seen] == ["queued", "running", "running", "error", "complete"]
+    assert all(sorted(event) == ["payload", "run_id", "type"] for _, event in seen)
+    assert seen[-1][1]["payload"]["error"] is True
+
+
+def test_session_over_while_following_offers_sign_in(
+    server: LiveServer, project_page: ProjectPage, page: Page
+) -> None:
+    """Who is no longer signed in is told so, and not kept waiting."""
+    project_page.start("ba_consultant")
+    page.context.clear_cookies()
+    server.stop()
+    server.start()
+    expect(project_page.banner).to_contain_text("no longer signed in", timeout=30_000)
+    expect(project_page.banner.get_by_role("link", name="Sign in")).to_be_visible()
+    expect(project_page.start_button).to_be_enabled()

@@ -1,0 +1,53 @@
+"""Signing in and out, with pages that need no script."""
+
+from __future__ import annotations
+
+import re
+
+from live_server import LiveServer
+from playwright.sync_api import Page, expect
+
+
+def test_sign_in_by_link_confirmed_shows_the_project(server: LiveServer, page: Page, complaints: list[str]) -> None:
+    """Opening the link does not spend it; confirming signs in."""
+    link = server.call(server.home.sign_in_link(server.url))
+    page.goto(link)
+    page.reload()
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page).to_have_url(re.compile("/projects/"))
+    expect(page.get_by_role("button", name="Start run")).to_be_enabled()
+    assert complaints == []
+
+
+def test_sign_in_by_link_used_twice_is_refused_with_a_reason(server: LiveServer, page: Page) -> None:
+    """A link works once; whoever comes second is told."""
+    link = server.call(server.home.sign_in_link(server.url))
+    for _ in range(2):
+        page.goto(link)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("used up")
+
+
+def test_sign_in_by_token_pasted_shows_the_project(server: LiveServer, page: Page) -> None:
+    """The token that a terminal printed is enough."""
+    page.goto(f"{server.url}/")
+    page.get_by_label("Paste a token").fill(server.home.issue_token())
+    page.get_by_role("button", name="Sign in with token").click()
+    expect(page).to_have_url(re.compile("/projects/"))
+
+
+def test_sign_in_by_token_wrong_says_so(server: LiveServer, page: Page) -> None:
+    """A token of somebody else's server is refused in words."""
+    page.goto(f"{server.url}/sign-in")
+    page.get_by_label("Paste a token").fill("nonsense")
+    page.get_by_role("button", name="Sign in with token").click()
+    expect(page.get_by_role("alert")).to_contain_text("not valid")
+
+
+def test_sign_out_leads_back_to_sign_in(server: LiveServer, sign_in: None, page: Page) -> None:
+    """After it, the project is closed."""
+    page.goto(f"{server.url}/")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name="Sign in to Runcast")).to_be_visible()
+    page.goto(f"{server.url}/")
+    expect(page).to_have_url(re.compile("/sign-in"))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import msgspec
+import pytest
+from store_material import TENANT, Project, open_project
+
+from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
+
+
+async def test_add_document_again_makes_the_next_version(project: Project) -> None:
+    """Other text under the same path is the next version of the same document, and the one that is listed."""
+    documents = project.store.documents
+    first = await documents.add_document(TENANT, project.id, "spec/login.md", "Ünïcode")
+    second = await documents.add_document(TENANT, project.id, "spec/login.md", "two")
+    assert (first.version, first.size, second.version, second.size) == (1, 9, 2, 3)
+    assert first.id == second.id
+    assert await documents.list_documents(TENANT, project.id) == (second,)
+    (listed,) = await documents.list_documents(TENANT, project.id, with_text=True)
+    assert listed == msgspec.structs.replace(second, text="two")
+
+
+async def test_add_document_equal_text_is_the_same_version(project: Project) -> None:
+    """The text that is already the newest makes no version; an earlier text does."""
+    documents = project.store.documents
+    first = await documents.add_document(TENANT, project.id, "a.md", "one")
+    assert await documents.add_document(TENANT, project.id, "a.md", "one") == first
+    await documents.add_document(TENANT, project.id, "a.md", "two")
+    assert (await documents.add_document(TENANT, project.id, "a.md", "one")).version == 3
+
+
+async def test_add_document_at_once_loses_no_version(project: Project) -> None:
+    """Ten different texts under one path at the same moment are ten versions of one document."""
+    add = project.store.documents.add_document
+    added = await asyncio.gather(*(add(TENANT, project.id, "a.md", f"text {number}") for number in range(10)))
+    assert sorted(document.version for document in added) == list(range(1, 11))
+    assert len({document.id for document in added}) == 1
+
+
+async def test_add_document_unknown_project_or_tenant_is_refused(project: Project) -> None:
+    """A document needs a project of the tenant."""
+    acme = await open_project(project.store, "acme")
+    for tenant, project_id in ((TENANT, str(uuid4())), ("nobody", project.id), (TENANT, acme.id)):
+        with pytest.raises(ProjectNotFoundError):
+            await project.store.documents.add_document(tenant, project_id, "a.md", "one")
+
+
+async def test_add_document_text_that_has_no_utf8_is_refused(project: Project) -> None:
+    """A lone surrogate cannot be stored: nothing is kept."""
+    with pytest.raises(InvalidDocumentError):
+        await project.store.documents.add_document(TENANT, project.id, "a.md", "\ud800")
+    assert await project.store.documents.list_documents(TENANT, project.id) == ()
+
+
+async def test_list_documents_is_by_path_and_of_that_project(project: Project) -> None:
+    """Documents are listed in the order of their paths' code points; other projects' are not."""
+    other = await open_project(project.store, slug="other")
+    for place, path in (
+        (project, "b.md"),
+        (project, "B.md"),
+        (project, "a-z.md"),
+        (project, "a.md"),
+        (other, "c.md"),
+    ):
+        await place.store.documents.add_document(TENANT, place.id, path, path)
+    listed = await project.store.documents.list_documents(TENANT, project.id)
+    assert [document.path for document in listed] == ["B.md", "a-z.md", "a.md", "b.md"]
+    assert await project.store.documents.list_documents("nobody", project.id) == ()
+
+
+async def test_delete_document_removes_it_with_its_versions(project: Project) -> None:
+    """What is deleted is gone; the same path later is another document, at version 1."""
+    documents = project.store.documents
+    other = await open_project(project.store, slug="other")
+    kept = await documents.add_document(TENANT, project.id, "kept.md", "kept")
+    document = await documents.add_document(TENANT, project.id, "a.md", "one")
+    await documents.add_document(TENANT, project.id, "a.md", "two")
+    assert not await documents.delete_document(TENANT, other.id, document.id)
+    assert not await documents.delete_document("nobody", project.id, document.id)
+    assert await documents.delete_document(TENANT, project.id, document.id)
+    assert not await documents.delete_document(TENANT, project.id, document.id)
+    assert await documents.list_documents(TENANT, project.id) == (kept,)
+    again = await documents.add_document(TENANT, project.id, "a.md", "two")
+    assert again.version == 1
+    assert again.id != document.id

@@ -1,0 +1,136 @@
+"""How often progress is saved, against a manual clock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from run_stage import ManualClock, Watched, turns
+
+from orchestrator.progress import ProgressMeter
+
+
+class Saved(Watched[tuple[float, int, str]]):
+    """When what was saved; with ``error``, saving raises it."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self.clock = clock
+        self.error: Exception | None = None
+
+    async def save(self, percent: int, label: str) -> None:
+        if self.error is not None:
+            raise self.error
+        self.append((self.clock.monotonic(), percent, label))
+
+    @property
+    def values(self) -> list[tuple[int, str]]:
+        """What was saved."""
+        return [(percent, label) for _, percent, label in self]
+
+
+@contextlib.asynccontextmanager
+async def metering() -> AsyncIterator[tuple[ProgressMeter, Saved, asyncio.Task[None]]]:
+    """A running meter whose step has started with the label ``start``."""
+    clock = ManualClock()
+    saved = Saved(clock)
+    meter = ProgressMeter(saved.save, clock, "start")
+    task = asyncio.create_task(meter.run())
+    try:
+        yield meter, saved, task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_report_after_silence_is_saved_at_once() -> None:
+    """The first report does not wait for an interval to pass."""
+    async with metering() as (meter, saved, _):
+        meter.report(5, "reading")
+        assert await saved.nth(1) == (0, 5, "reading")
+
+
+async def test_reports_within_an_interval_are_joined_and_the_last_is_saved() -> None:
+    """Between two saves a quarter of a second passes; the newest report, and only it, is saved then."""
+    async with metering() as (meter, saved, _):
+        meter.report(5, "a")
+        await saved.clock.naps.nth(1)
+        meter.report(6, "b")
+        meter.report(7, "c")
+        saved.clock.advance(0.24)
+        await turns(5)
+        assert len(saved) == 1
+        saved.clock.advance(0.01)
+        assert await saved.nth(2) == (0.25, 7, "c")
+
+
+async def test_report_that_changes_nothing_is_not_saved() -> None:
+    """Neither the start again, nor a repeated report, nor one that comes back to what is saved makes an event."""
+    async with metering() as (meter, saved, _):
+        meter.report(0, "start")
+        meter.report(5, "a")
+        await saved.clock.naps.nth(1)
+        meter.report(5, "a")
+        meter.report(5, "b")
+        meter.report(5, "a")
+        saved.clock.advance(1)
+        await turns(5)
+        meter.report(6, "a")
+        await saved.nth(2)
+        assert saved.values == [(5, "a"), (6, "a")]
+
+
+async def test_percentage_stays_within_bounds_and_never_falls() -> None:
+    """What is out of range is brought into it, and a lower percentage is told with its label at the higher one."""
+    async with metering() as (meter, saved, _):
+        for number, (percent, label) in enumerate([(-5, "a"), (60, "b"), (40, "c"), (900, "d")], start=1):
+            meter.report(percent, label)
+            await saved.clock.naps.nth(number)
+            saved.clock.advance(0.25)
+        assert saved.values == [(0, "a"), (60, "b"), (60, "c"), (100, "d")]
+
+
+async def test_save_that_fails_ends_the_meter() -> None:
+    """Whoever waits for the meter learns that progress cannot be saved."""
+    async with metering() as (meter, saved, task):
+        saved.error = LookupError("gone")
+        meter.report(5, "a")
+        with pytest.raises(LookupError):
+            await task
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.integers(-10, 120), st.sampled_from("ab")), st.floats(0.01, 0.6).map(lambda s: round(s, 2))
+        ),
+        max_size=40,
+    )
+)
+def test_any_reports_make_at_most_four_events_a_second(script: list[tuple[int, str] | float]) -> None:
+    """Whatever is reported when: at most four a second, each unlike the one before, no fall, the last is saved."""
+
+    async def play() -> None:
+        async with metering() as (meter, saved, _):
+            newest = (0, "start")
+            for act in script:
+                if isinstance(act, float):
+                    saved.clock.advance(act)
+                else:
+                    meter.report(*act)
+                    newest = (max(newest[0], min(100, act[0])), act[1])
+                await turns(4)
+            saved.clock.advance(0.25)
+            await turns(6)
+            values = [(0, "start"), *saved.values]
+            assert values[-1] == newest
+            assert all(before != after and before[0] <= after[0] for before, after in itertools.pairwise(values))
+            times = [at for at, _, _ in saved]
+            assert all(later - earlier > 0.25 - 1e-6 for earlier, later in itertools.pairwise(times))
+
+    asyncio.run(play())
