@@ -57,9 +57,9 @@ class Orchestrator:
         Once accepted, a run goes on whatever happens to the caller.
 
         Raises:
-            InvalidRequestError: no, unknown or repeated agents, an unknown mode, or a project without documents.
+            InvalidRequestError: no, unknown or repeated agents, an unknown mode, or no documents in that project.
             RunIdConflictError: the id is taken by another run.
-            ProjectNotFoundError: the tenant has no such project.
+            ProjectNotFoundError: the project went away meanwhile; one that never was has no documents.
             BudgetExceededError: the tenant has no tokens left.
 
         """

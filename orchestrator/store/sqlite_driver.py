@@ -96,7 +96,7 @@ class Pool:
             raise
 
     async def release(self, connection: aiosqlite.Connection) -> None:
-        """Take it back. Never raises; one whose transaction will not end is closed, and another opened when needed."""
+        """Take it back; one whose transaction will not end is closed, and replaced when needed. Never raises."""
         if not _is_idle(connection):
             # In a task of its own: a connection that is forgotten half way keeps its thread, and so the process.
             await asyncio.shield(asyncio.create_task(self._mend(connection)))

@@ -162,6 +162,20 @@ async def test_checklist_steps_made_of_the_words_of_the_line() -> None:
     assert "Boundary “more than 50 items”: just below, exactly at, just above · `docs/orders-api.md:29`" in checklist
 
 
+async def test_several_statuses_in_one_sentence_each_with_its_clause() -> None:
+    """Where one sentence says when each status is given, every scenario has the words of its own status."""
+    text = (
+        "## GET /r/{id}\n\n- 400 BAD_ID for an id that is none, 403 when it is another tenant's, and 404 otherwise\n"
+    )
+    checklist = await answer("qa_consultant", [document("d.md", text)])
+    told = {
+        each["name"].split(" answers ")[-1]: [step["text"] for step in each["steps"]] for each in scenarios(checklist)
+    }
+    assert told["400 Bad Request"][-1] == "the response is 400 BAD_ID for an id that is none"
+    assert told["403 Forbidden when it is another tenant's"][0] == "it is another tenant's"
+    assert told["404 Not Found"][-1] == "the response is 404 otherwise"
+
+
 async def test_scenario_names_unique_in_the_whole_artifact() -> None:
     """However alike the findings, no two scenarios have the same name."""
     text = "".join(f"- AC-1: The light must be on when door {n} opens for {'x' * 200}\n" for n in range(3))

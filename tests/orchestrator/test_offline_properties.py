@@ -92,7 +92,7 @@ def test_any_documents_pipeline_parses_traces_and_repeats(texts: dict[str, str])
     """No document crashes the model; all parses; references are lines; the same again is the same."""
     documents = [document(path, text) for path, text in sorted(texts.items())]
     matrix, checklist, script = asyncio.run(pipeline(documents))
-    assert len(features(checklist)) == checklist.count("```gherkin\n")
+    assert len(features(checklist)) == checklist.count("\n```gherkin\n")
     assert syntax_errors(script) == []
     names = [scenario["name"] for scenario in scenarios(checklist)]
     assert test_titles(script) == names

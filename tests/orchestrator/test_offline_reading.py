@@ -177,6 +177,8 @@ def test_steps_without_then_stay_ordinary_lines() -> None:
         ("room 404", ()),
         ("costs $404 on request", ()),
         ("returns 299", ()),
+        ("returns 100 at once", ()),
+        ("limit (1\u2013200) of a request", ()),
     ],
 )
 def test_status_codes_only_where_http_is_meant(text: str, codes: tuple[int, ...]) -> None:

@@ -129,7 +129,8 @@ def _scenario(finding: Finding, title: str, steps: tuple[Step, ...]) -> Scenario
 
 
 def _status_scenario(finding: Finding, code: int) -> Scenario:
-    under, outcome = signals.condition(finding.statement) if len(finding.codes) == 1 else (None, "")
+    alone = len(finding.codes) == 1
+    under, outcome = signals.condition(finding.statement if alone else signals.clause_of(code, finding.statement))
     told = outcome.startswith(str(code))
     steps = [_step(finding, "Given", under[1])] if under else []
     steps += _request(finding, "When") or [_step(finding, "When", f"a client uses “{finding.feature.name}”")]

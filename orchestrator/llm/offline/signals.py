@@ -63,7 +63,7 @@ _ENDPOINT = re.compile(
     rf"\b({_METHOD_WORD}(?:\s?[,/|]\s?{_METHOD_WORD}){{0,6}})[\s:`*]{{1,5}}"
     r"((?:https?://[^\s/`\"'<>|,]{1,200})?/(?:<[\w:-]{1,40}>|[^\s`\"'<>|,;()\[\]\u201c\u201d\u2018\u2019]){0,300})"
 )
-_STATUS = re.compile(r"(?<![\w.,:/#$€£-])([1-5]\d\d)(?![\w%:/-]|[.,]\d)")
+_STATUS = re.compile(r"(?<![\w.,:/#$€£\u2013-])([1-5]\d\d)(?![\w%:/-]|[.,]\d)")
 _STATUS_BEFORE = re.compile(
     r"(?:status(?: codes?)?|codes?|http(?:/[\d.]+)?|errors?|returns?|returned|respon(?:d|ds|se|ses)(?: is| with)?|"
     r"answer(?:s|ed)?(?: is| with)?|gets?|gives?|with(?: an?)?|rejected|refused|→|->|=>|=|is|be|or|and|an?|,|/|\(|:)"
@@ -185,9 +185,15 @@ def status_codes(text: str, *, expected: bool = False) -> tuple[int, ...]:
         before = text[max(0, match.start() - 40) : match.start()].rstrip('`"(*')
         named = after.strip().casefold().startswith(_REASONS[number].casefold())
         starts = not before.strip() and (expected or not after.strip(" .:;"))
-        if named or (about_http and (starts or expected or _STATUS_BEFORE.search(before))):
+        if named or (number >= 200 and about_http and (starts or expected or _STATUS_BEFORE.search(before))):
             found[number] = None
     return tuple(found)
+
+
+def clause_of(status: int, text: str) -> str:
+    """What a text with several status codes says of this one: from the code to the next code, cell or semicolon."""
+    match = re.search(rf"(?<!\d){status}(?!\d)(?: [^;·]*?)??(?=,? (?:and |or )?[1-5]\d\d(?!\d)|[;·]|$)", text)
+    return match.group().rstrip(" .,") if match else str(status)
 
 
 def reason(status: int) -> str:
