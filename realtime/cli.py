@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -40,6 +41,19 @@ url_option = click.option(
     show_envvar=True,
     help="A server elsewhere; RUNCAST_TOKEN says who asks. Default: the server of the home.",
 )
+_Command = Callable[..., None]
+
+
+def target_options(command: _Command) -> _Command:
+    """``--url`` and ``--home``, given to the command as one ``target``."""
+
+    def with_target(context: click.Context, /, url: str | None, home: Path, **rest: Any) -> None:
+        command(target=_target(context, url, home), **rest)
+
+    functools.update_wrapper(with_target, command)
+    return url_option(home_option(click.pass_context(with_target)))
+
+
 paths_argument = click.argument("paths", nargs=-1, type=click.Path(path_type=Path, exists=True), metavar="[PATH]...")
 
 
@@ -92,13 +106,11 @@ async def _token(home: Path, link: bool) -> int:
 
 
 @main.command("import")
-@url_option
-@home_option
+@target_options
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True), metavar="PATH...")
-@click.pass_context
-def import_(context: click.Context, url: str | None, home: Path, paths: tuple[Path, ...]) -> None:
+def import_(target: Target, paths: tuple[Path, ...]) -> None:
     """Import Markdown and text files; folders are walked, hidden ones and those of tools are left out."""
-    _finish(_import(_target(context, url, home), paths))
+    _finish(_import(target, paths))
 
 
 async def _import(target: Target, paths: tuple[Path, ...]) -> int:
@@ -109,29 +121,31 @@ async def _import(target: Target, paths: tuple[Path, ...]) -> int:
 
     async with reach_running(target) as reached:
         if reached is not None:
-            await import_documents(find_documents(paths), reached.client.upload)
+            await import_documents(find_documents(paths), reached.client.upload, name_each=True)
             return 0
     async with opened(target.home) as home:
-        await import_documents(find_documents(paths), home.upload)
+        await import_documents(find_documents(paths), home.upload, name_each=True)
     return 0
 
 
 @main.command()
-@url_option
-@home_option
+@target_options
 @click.option("--agents", help="Agents in order, with commas between.  [default: all]")
-@click.option("--mode", type=click.Choice(["sequential", "parallel"]), default="sequential", show_default=True)
+@click.option(
+    "--mode",
+    type=click.Choice(["sequential", "parallel"]),
+    default="sequential",
+    show_default=True,
+    help="How agents follow each other.",
+)
 @paths_argument
-@click.pass_context
-def run(
-    context: click.Context, url: str | None, home: Path, agents: str | None, mode: str, paths: tuple[Path, ...]
-) -> None:
+def run(target: Target, agents: str | None, mode: str, paths: tuple[Path, ...]) -> None:
     """Start a run over the project's documents and watch it; PATHs are imported first.
 
     Without a server for the home, one runs inside this command for as long as it takes.
     """
     selected = None if agents is None else [name.strip() for name in agents.split(",")]
-    _finish(_run(_target(context, url, home), selected, mode, paths))
+    _finish(_run(target, selected, mode, paths))
 
 
 async def _run(target: Target, agents: list[str] | None, mode: str, paths: tuple[Path, ...]) -> int:
@@ -153,13 +167,11 @@ async def _run_at(reached: Reached, agents: list[str] | None, mode: str, paths: 
 
 @main.command()
 @click.argument("run_id", type=click.UUID)
-@url_option
-@home_option
+@target_options
 @click.option("--last-event-id", type=click.IntRange(0), default=0, help="Show only what came after this event.")
-@click.pass_context
-def watch(context: click.Context, run_id: UUID, url: str | None, home: Path, last_event_id: int) -> None:
+def watch(target: Target, run_id: UUID, last_event_id: int) -> None:
     """Watch a run until it ends; one that has ended is shown again."""
-    _finish(_watch(_target(context, url, home), str(run_id), last_event_id))
+    _finish(_watch(target, str(run_id), last_event_id))
 
 
 async def _watch(target: Target, run_id: str, last_event_id: int) -> int:
@@ -180,7 +192,10 @@ async def _watch(target: Target, run_id: str, last_event_id: int) -> int:
 @click.option("--pace", type=click.FloatRange(0), default=DEMO_PACE_S, show_default=True, help="Seconds per agent.")
 @paths_argument
 def demo(once: bool, port: int | None, pace: float, paths: tuple[Path, ...]) -> None:
-    """Show everything at once: a server in a fresh home, docs/ (or PATHs) imported, all agents run, a link to watch."""
+    """Show it all: a server in a fresh home, docs/ (or PATHs) imported, a run of all agents, a link to the page.
+
+    Without --once it goes on serving until Ctrl-C.
+    """
     if not paths and not Path("docs").is_dir():
         raise click.UsageError("There is no folder docs here; name what to import: runcast demo PATH...")
     _finish(_demo(once, _free_port(8000) if port is None else port, pace, paths or (Path("docs"),)))
@@ -195,7 +210,7 @@ async def _demo(once: bool, port: int, pace: float, paths: tuple[Path, ...]) -> 
     settings = read_settings(home, port=port, pace_s=pace, log_level="warning")
     async with served(settings) as server, RunClient(server.url, server.home.issue_token()) as client:
         click.echo(f"Home     {home}\nServer   {server.url}\nSign in  {await server.home.sign_in_link(server.url)}")
-        code = await _run_at(Reached(client, Target(home), server), None, "sequential", paths)
+        code = await _run_at(Reached(client, Target(home), server, stays=not once), None, "sequential", paths)
         if not once:
             click.echo("Serving until Ctrl-C.")
             await server.ending()

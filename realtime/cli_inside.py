@@ -1,4 +1,4 @@
-"""The one place where the command line reaches the inside of a server. Costly to import: commands do it as they run."""
+"""The one place where the command line reaches the inside of a server. Costly to import: commands do it late."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Reaching a server from the command line: the one that is named, the one that serves the home, or one inside here."""
+"""Reaching a server from the command line: the one named, the one that serves the home, or one inside here."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,16 +27,19 @@ class Target:
     @property
     def options(self) -> str:
         """How to mean the same server again."""
-        return f"--home {self.home}" if self.url is None else f"--url {self.url}"
+        return shlex.join(["--home", str(self.home)] if self.url is None else ["--url", self.url])
 
 
 class Reached:
-    """A server that answers. ``inside``: it is part of this process and ends with it."""
+    """A server that answers. ``inside``: it is part of this process. ``stays``: it outlives the run."""
 
-    def __init__(self, client: RunClient, target: Target, inside: Served | None = None) -> None:
+    def __init__(
+        self, client: RunClient, target: Target, inside: Served | None = None, *, stays: bool = False
+    ) -> None:
         self.client = client
         self.target = target
         self.inside = inside
+        self.stays = stays or inside is None
 
     async def unless_stopped(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of ``work``; where the server is inside and ends first, ``work`` is cancelled.

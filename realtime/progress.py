@@ -169,7 +169,7 @@ _MARKS = {
     "running": "[cyan]▶[/]",
     "completed": "[green]✓[/]",
     "failed": "[red]✗[/]",
-    "cancelled": "[yellow]–[/]",
+    "cancelled": "[yellow]-[/]",
 }
 
 
@@ -205,21 +205,21 @@ class Bars:
         self._progress.stop()
 
     def show(self, item: RunEvent | Reset) -> None:
-        """Draw the rows; what is said of the run as a whole becomes a line above them."""
-        whole = self._board.apply(item)
+        """Draw the rows; a reset is also said above them."""
+        about = self._board.apply(item)
+        for step_id in self._tasks.keys() - self._board.rows.keys():
+            self._progress.remove_task(self._tasks.pop(step_id))
         for step_id, row in self._board.rows.items():
             if step_id not in self._tasks:
                 self._tasks[step_id] = self._progress.add_task(row.agent, total=100, mark="", label="")
             mark = _MARKS.get(row.status, " ")
             self._progress.update(self._tasks[step_id], completed=row.percent, mark=mark, label=row.label)
-        for step_id in self._tasks.keys() - self._board.rows.keys():
-            self._progress.remove_task(self._tasks.pop(step_id))
         self._progress.refresh()
-        if whole.agent == RUN:
-            self.say(whole.label)
+        if isinstance(item, Reset):
+            self.say(about.label)
 
     def say(self, text: str) -> None:
-        """Print above the bars."""
+        """Print above the bars; once they stand still, below them."""
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -136,8 +136,8 @@ def unfold(snapshot: RunSnapshot) -> Iterator[tuple[EventType, dict[str, Any]]]:
                 "at": snapshot.created_at,
             },
         )
-    for step in snapshot.steps:
-        yield from _unfold_step(step)
+    for step in sorted(snapshot.steps, key=lambda step: (step.started_at is None, step.started_at or "")):
+        yield from _unfold_step(step)  # the run started with the first that did
     if snapshot.ended:
         yield EventType.COMPLETE, _unfold_ending(snapshot)
 

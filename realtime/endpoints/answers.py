@@ -33,7 +33,7 @@ async def read_body(kind: type[Body]) -> Body:
     """
     try:
         return msgspec.json.decode(await request.get_data(as_text=False), type=kind)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise RefusedError(400, "BAD_REQUEST", f"The body is not as expected: {error}") from None
 
 

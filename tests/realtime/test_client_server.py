@@ -137,34 +137,33 @@ async def ack_kept(server: LiveServer, run_id: str, client_id: str) -> None:
     raise AssertionError("no ack was stored")
 
 
-@BOTH
-@pytest.mark.parametrize(
-    ("role", "run", "expected"),
-    [("owner", NOBODYS_RUN, RunNotFoundError), ("viewer", None, ForbiddenError), (None, None, ForbiddenError)],
-)
-async def test_run_that_may_not_be_watched_raises(
-    server: LiveServer, transport: Transport, role: str | None, run: str | None, expected: type[Exception]
-) -> None:
-    """An unknown run and a role that may not watch are told apart, on either transport."""
-    run_id = run or await server.start_run(["ba_consultant"])
-    token = await server.user_with_role(role)
-    async with RunClient(server.url, token, transports=[transport]) as client:
-        with pytest.raises(expected):
-            await anext(client.watch(run_id, max_wait_s=10))
+async def test_run_that_may_not_be_watched_raises(server: LiveServer) -> None:
+    """An unknown run, and a role that may not watch, are told apart, on either transport."""
+    run_id = await server.start_run(["ba_consultant"])
+    for role, run, expected in [
+        ("owner", NOBODYS_RUN, RunNotFoundError),
+        ("viewer", run_id, ForbiddenError),
+        (None, run_id, ForbiddenError),
+    ]:
+        token = await server.user_with_role(role, f"{role}@localhost")
+        for transport in Transport:
+            async with RunClient(server.url, token, transports=[transport]) as client:
+                with pytest.raises(expected):
+                    await anext(client.watch(run, max_wait_s=10))
 
 
-@BOTH
-async def test_token_that_is_wrong_raises(server: LiveServer, transport: Transport) -> None:
+async def test_token_that_is_wrong_raises(server: LiveServer) -> None:
     """Without a valid token a watch and a request both say so at once; a new token helps."""
     run_id = await server.start_run(["ba_consultant"])
-    async with RunClient(server.url, "wrong", transports=[transport]) as client:
-        with pytest.raises(NotAuthenticatedError):
-            await anext(client.watch(run_id, max_wait_s=10))
-        with pytest.raises(NotAuthenticatedError):
-            await client.agents()
-        client.token = server.token
-        assert client.token == server.token
-        assert (await anext(client.watch(run_id))).id == 1
+    for transport in Transport:
+        async with RunClient(server.url, "wrong", transports=[transport]) as client:
+            with pytest.raises(NotAuthenticatedError):
+                await anext(client.watch(run_id, max_wait_s=10))
+            with pytest.raises(NotAuthenticatedError):
+                await client.agents()
+            client.token = server.token
+            assert client.token == server.token
+            assert (await anext(client.watch(run_id))).id == 1
 
 
 async def test_every_request_answers_in_its_type(server: LiveServer, model: GatedModel) -> None:

