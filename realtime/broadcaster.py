@@ -55,14 +55,17 @@ class Broadcaster:
         topic.append(events)
         self._keep_or_drop(topic)
 
-    def subscribe(self, key: RunKey, cursor: int, outlet: Outlet, on_end: Callable[[Ending], None]) -> Subscription:
+    def subscribe(
+        self, key: RunKey, cursor: int, outlet: Outlet, on_end: Callable[[Ending], None], *, head: int = 0
+    ) -> Subscription:
         """Send every event after ``cursor`` to ``outlet``: those there are, then each as it comes, in order, once.
 
-        ``cursor`` is at most the head of the log. ``on_end`` is called when the subscription ended by itself, after
-        the last event was handed over; not after ``close``.
+        ``cursor`` is at most the head of the log, and ``head`` how far that is known to go: where it no longer holds
+        what is between, the subscription ends as ``Ending.LOST``. ``on_end`` is called when the subscription ended by
+        itself, after the last event was handed over; not after ``close``.
         """
         topic = self._topics.get(key) or self._open(key)
-        subscription = Subscription(topic, cursor, outlet, on_end)
+        subscription = Subscription(topic, cursor, outlet, on_end, head)
         topic.subscriptions.add(subscription)
         self._idle.pop(key, None)
         subscription.feed()
@@ -73,14 +76,7 @@ class Broadcaster:
         due, self._due = self._due, set()
         for topic in due:
             for subscription in tuple(topic.subscriptions):
-                self._feed(subscription)
-
-    def _feed(self, subscription: Subscription) -> None:
-        try:
-            subscription.feed()
-        except Exception:
-            _log.exception("a viewer's outlet failed; its subscription is closed")
-            subscription.close()
+                subscription.feed()
 
     async def reconcile(self) -> None:
         """Compare the heads of watched runs with the log, and read what was not published here."""

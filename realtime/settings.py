@@ -36,6 +36,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Further runs wait as queued."""
     monthly_tokens: int | None = None
     """What a tenant may spend on language models per calendar month (counted by this process); none: no limit."""
+    retention_days: float = 30.0
+    """Logs of runs that ended longer ago are deleted, whole; runs, steps and artifacts stay."""
     pace_s: float = 0.0
     """Offline model only: spread the work of one agent over so many seconds, for people to watch."""
     session_ttl_s: int = 30 * 24 * 3600
@@ -43,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
 
     def __post_init__(self) -> None:
-        for name in ("heartbeat_s", "idle_timeout_s", "stuck_timeout_s", "identify_timeout_s", "reconcile_s"):
+        for name in ("heartbeat_s", "idle_timeout_s", "stuck_timeout_s", "identify_timeout_s", "reconcile_s", "retention_days"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
         if not 0 <= self.port <= 65535:

@@ -6,7 +6,10 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +17,10 @@ import msgspec
 from quart import Request, Response, request
 
 from realtime.events import encode_body, encode_sse, event_type, heartbeat_sse
+from realtime.peer import Peer
 
 HEARTBEAT_S = 15.0
+STUCK_S = 30.0
 RETRY_MS = 2000
 
 
@@ -43,15 +48,19 @@ def build_sse_response(
     run_id: UUID,
     *,
     heartbeat_s: float = HEARTBEAT_S,
+    stuck_s: float = STUCK_S,
     retry_ms: int = RETRY_MS,
 ) -> Response:
     """A streaming response of everything ``event_generator`` yields: events, or bytes that are whole events already.
 
     Headers and ``retry:`` leave at once. Each ``heartbeat_s`` seconds of silence a heartbeat is sent, for which the
     generator is neither woken nor cancelled. The stream ends when the generator does; when the viewer leaves, the
-    generator is closed. Called while a request is handled: HTTP/1.1 alone has a ``Connection`` header.
+    generator is closed; a viewer that takes nothing for ``stuck_s`` seconds is cut off. Called while a request is
+    handled: HTTP/1.1 alone has a ``Connection`` header.
     """
-    response = Response(_stream(event_generator, run_id, heartbeat_s, retry_ms), content_type="text/event-stream")
+    sending = partial(_cut_after, Peer.of(request.scope), stuck_s)
+    stream = _stream(event_generator, run_id, sending, heartbeat_s, retry_ms)
+    response = Response(stream, content_type="text/event-stream")
     response.timeout = None
     response.headers["Cache-Control"] = "no-cache, no-transform"
     response.headers["X-Accel-Buffering"] = "no"
@@ -60,24 +69,40 @@ def build_sse_response(
     return response
 
 
+@contextlib.contextmanager
+def _cut_after(peer: Peer, seconds: float) -> Iterator[None]:
+    timer = asyncio.get_running_loop().call_later(seconds, peer.abort)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 async def _stream(
-    source: AsyncGenerator[SSEEvent | bytes, None], run_id: UUID, heartbeat_s: float, retry_ms: int
+    source: AsyncGenerator[SSEEvent | bytes, None],
+    run_id: UUID,
+    sending: Callable[[], AbstractContextManager[None]],
+    heartbeat_s: float,
+    retry_ms: int,
 ) -> AsyncIterator[bytes]:
     pending: asyncio.Task[SSEEvent | bytes] | None = None
     try:
-        yield f"retry: {retry_ms}\n\n".encode()
+        with sending():
+            yield f"retry: {retry_ms}\n\n".encode()
         while True:
             pending = pending or asyncio.ensure_future(_next(source))
             await asyncio.wait({pending}, timeout=heartbeat_s)
             if not pending.done():
-                yield heartbeat_sse(str(run_id))
+                with sending():
+                    yield heartbeat_sse(str(run_id))
                 continue
             try:
                 item = pending.result()
             except StopAsyncIteration:
                 return
             pending = None
-            yield item if isinstance(item, bytes) else item.to_wire()
+            with sending():
+                yield item if isinstance(item, bytes) else item.to_wire()
     finally:
         if pending is not None:
             pending.cancel()

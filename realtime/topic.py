@@ -67,7 +67,7 @@ class Ending(Enum):
 class Subscription:
     """One viewer of one run. It owns a cursor, never a queue. Made by `Broadcaster.subscribe`."""
 
-    __slots__ = ("_on_end", "_outlet", "_reading", "_topic", "_waiting", "closed", "cursor")
+    __slots__ = ("_head", "_on_end", "_outlet", "_reading", "_topic", "_waiting", "closed", "cursor")
 
     def __init__(
         self,
@@ -75,12 +75,14 @@ class Subscription:
         cursor: int,
         outlet: Outlet,
         on_end: Callable[[Ending], None],
+        head: int = 0,
     ) -> None:
         self.cursor = cursor
         self.closed = False
         self._topic = topic
         self._outlet = outlet
         self._on_end = on_end
+        self._head = head
         self._reading: asyncio.Task[None] | None = None
         self._waiting = False
 
@@ -95,6 +97,12 @@ class Subscription:
 
     def feed(self) -> None:
         """Hand over what is after the cursor, for as long as the outlet takes it. Never waits, never raises."""
+        try:
+            self._feed()
+        except Exception:
+            self._fail()
+
+    def _feed(self) -> None:
         while not (self.closed or self._reading or self._waiting):
             if not self._outlet.ready:
                 self._waiting = True
@@ -108,6 +116,10 @@ class Subscription:
             if not due:
                 return
             self._hand_over(due)
+
+    def _fail(self) -> None:
+        _log.exception("a viewer's outlet failed; its subscription is closed", run_id=self._topic.key.run_id)
+        self.close()
 
     def _resume(self) -> None:
         self._waiting = False
@@ -134,16 +146,24 @@ class Subscription:
             return
         finally:
             self._reading = None
+        try:
+            self._take(page)
+        except Exception:
+            self._fail()
+        if topic.tail is None and len(page) < PAGE:
+            topic.learn_head(self.cursor)
+        self.feed()
+
+    def _take(self, page: Sequence[Event]) -> None:
+        """Hand over what was read; where the log no longer has what is due, end."""
         if self.closed:
             return
-        expired = not page and topic.tail is not None and self.cursor < topic.tail.floor
+        floor = 0 if self._topic.tail is None else self._topic.tail.floor
+        expired = not page and self.cursor < max(floor, self._head)
         if expired or (page and page[0].id != self.cursor + 1):
             self._end(Ending.LOST)
         elif page:
             self._hand_over(page)
-        if topic.tail is None and len(page) < PAGE:
-            topic.learn_head(self.cursor)
-        self.feed()
 
 
 class Topic:

@@ -45,6 +45,7 @@ class RunCommands:
         self._outlet = outlet
         self._watches = WatchList(backend.broadcaster, outlet, backend.limits)
         self._unsaved: dict[tuple[RunKey, str], KeptAck] = {}
+        self._acked = asyncio.Event()
         self._resets: set[asyncio.Task[None]] = set()
 
     async def obey(self, command: Subscribe | Unsubscribe | Ack, principal: Principal) -> None:
@@ -106,7 +107,7 @@ class RunCommands:
         if run.ended and watch.cursor >= run.last_event_id:
             self._outlet.send(Finished(run_id=run.id).encode())
         else:
-            self._watches.follow(watch, self._on_end)
+            self._watches.follow(watch, run.last_event_id, self._on_end)
 
     def _on_end(self, watch: Watch, ending: Ending) -> None:
         if ending is Ending.FINISHED:
@@ -142,17 +143,20 @@ class RunCommands:
             if watch.client_id is not None:
                 kept = KeptAck(watch.key, watch.user_id, watch.client_id, watch.acked)
                 self._unsaved[watch.key, watch.client_id] = kept
+                self._acked.set()
         self._outlet.send(Acked(run_id=watch.key.run_id, event_id=watch.acked, ref=command.ref).encode())
 
     async def keep_acks(self) -> None:
-        """Keep acks from time to time, until cancelled."""
+        """Keep acks a little after they come, until cancelled."""
         while True:
+            await self._acked.wait()
             await asyncio.sleep(ACKS_EVERY_S)
             await self.save_acks()
 
     async def save_acks(self) -> None:
         """Keep every ack that was received. One that cannot be kept is lost: the viewer then sees more again."""
         unsaved, self._unsaved = self._unsaved, {}
+        self._acked.clear()
         if not unsaved:
             return
         try:

@@ -15,7 +15,6 @@ from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import check_origin, find_run, identify, parse_id
 from realtime.events import RunKey
 from realtime.outlet import AsgiOutlet
-from realtime.peer import Peer
 from realtime.snapshot import RunSnapshot, unfold
 from realtime.sse import SSEEvent, build_sse_response, requested_cursor
 from realtime.topic import Ending
@@ -40,6 +39,7 @@ def events_blueprint(backend: Backend) -> Blueprint:
             stream.events(start.cursor, start.reason if isinstance(start, Reset) else None),
             UUID(run_id),
             heartbeat_s=backend.settings.heartbeat_s,
+            stuck_s=backend.settings.stuck_timeout_s,
         )
         if request.method == "HEAD":
             response.set_data(b"")
@@ -56,7 +56,6 @@ class _RunStream:
         self._principal = principal
         self._key = RunKey(principal.tenant, run.id)
         self._run = run
-        self._peer = Peer.of(request.scope)
         self._outlet: AsgiOutlet[bytes] = AsgiOutlet(lambda event: event.sse)
         self._lost = False
 
@@ -65,13 +64,14 @@ class _RunStream:
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._outlet.finish)
         gone = self._backend.broadcaster.on_drain(self._outlet.finish)
-        stuck = loop.create_task(self._cut_when_stuck())
         subscription = None
         try:
             if reason is not None:
                 yield reset_wire(self._run, reason)
             if reason is None or not self._run.ended:
-                subscription = self._backend.broadcaster.subscribe(self._key, cursor, self._outlet, self._on_end)
+                subscription = self._backend.broadcaster.subscribe(
+                    self._key, cursor, self._outlet, self._on_end, head=self._run.last_event_id
+                )
                 async for wire in self._outlet:
                     yield wire
             if self._lost:
@@ -80,21 +80,9 @@ class _RunStream:
                     yield reset_wire(run, ResetReason.EXPIRED)
         finally:
             expiry.cancel()
-            stuck.cancel()
             gone()
             if subscription is not None:
                 subscription.close()
-
-    async def _cut_when_stuck(self) -> None:
-        """Let go of a peer that takes nothing for too long: the generator itself is frozen by it."""
-        timeout_s = self._backend.settings.stuck_timeout_s
-        while True:
-            since = self._outlet.stalled_since or time.monotonic()
-            left_s = since + timeout_s - time.monotonic()
-            if left_s <= 0:
-                self._peer.abort()
-                return
-            await asyncio.sleep(left_s)
 
     def _on_end(self, ending: Ending) -> None:
         self._lost = ending is Ending.LOST

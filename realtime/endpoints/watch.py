@@ -87,10 +87,10 @@ class WatchList:
         watch = self._watches[key.run_id] = Watch(key, cursor, user_id, client_id)
         return watch
 
-    def follow(self, watch: Watch, on_end: Callable[[Watch, Ending], None]) -> None:
-        """Send every event after the watch's cursor."""
+    def follow(self, watch: Watch, head: int, on_end: Callable[[Watch, Ending], None]) -> None:
+        """Send every event after the watch's cursor, of a log that goes to ``head`` at least."""
         watch.subscription = self._broadcaster.subscribe(
-            watch.key, watch.cursor, self._outlet, lambda ending: on_end(watch, ending)
+            watch.key, watch.cursor, self._outlet, lambda ending: on_end(watch, ending), head=head
         )
 
     def remove(self, run_id: str) -> Watch | None:

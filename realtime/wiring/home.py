@@ -7,7 +7,7 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import structlog
@@ -35,6 +35,7 @@ _log = structlog.get_logger(__name__)
 LOCAL_TENANT = "demo"
 LOCAL_PROJECT = "demo"
 LOCAL_EMAIL = "owner@localhost"
+RETENTION_CHECK_S = 3600.0
 
 
 class HomeLockedError(Exception):
@@ -94,7 +95,11 @@ class Home:
     @contextlib.asynccontextmanager
     async def orchestrate(self) -> AsyncIterator[None]:
         """Carry out runs, those left unfinished first; at the end, stop where they are."""
-        reconciling = asyncio.get_running_loop().create_task(self._reconcile())
+        loop = asyncio.get_running_loop()
+        chores = [
+            loop.create_task(_every(self.settings.reconcile_s, self.backend.broadcaster.reconcile)),
+            loop.create_task(_every(RETENTION_CHECK_S, self._drop_old_logs)),
+        ]
         try:
             resumed = await self.orchestrator.resume()
             if resumed:
@@ -102,17 +107,26 @@ class Home:
             yield
         finally:
             await self.orchestrator.close()
-            reconciling.cancel()
-            await asyncio.gather(reconciling, return_exceptions=True)
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
             await self.backend.broadcaster.close()
 
-    async def _reconcile(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.reconcile_s)
-            try:
-                await self.backend.broadcaster.reconcile()
-            except Exception:
-                _log.warning("heads cannot be compared with the store", exc_info=True)
+    async def _drop_old_logs(self) -> None:
+        for tenant in await self.store.accounts.list_tenants():
+            dropped = await self.store.drop_logs(tenant, self.settings.retention_days)
+            if dropped:
+                _log.info("dropped old logs", tenant=tenant, runs=len(dropped))
+
+
+async def _every(interval_s: float, chore: Callable[[], Awaitable[None]]) -> None:
+    """Do the chore again and again, ``interval_s`` apart, whatever becomes of it."""
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            await chore()
+        except Exception:
+            _log.warning("a chore failed; it will be tried again", exc_info=True)
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import PROPERTY
 
 from orchestrator.documents import MAX_PATH_CHARACTERS, check_path, read_document
 from orchestrator.errors import DocumentTooLargeError, InvalidDocumentError
@@ -81,6 +82,7 @@ def test_check_path_refuses_what_cannot_be_kept_or_shown(path: str) -> None:
         check_path(path)
 
 
+@PROPERTY
 @given(st.text(max_size=20), st.binary(max_size=50))
 def test_any_upload_is_kept_or_refused_for_a_reason(path: str, content: bytes) -> None:
     """Whatever is uploaded is either text that was sent, or refused with our own error."""

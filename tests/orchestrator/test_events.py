@@ -7,6 +7,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import PROPERTY
 
 from orchestrator.events import (
     WIRE_TYPES,
@@ -92,6 +93,7 @@ def test_wire_types_are_those_that_facts_have() -> None:
     assert {"queued", "running", "complete", "error"} == WIRE_TYPES
 
 
+@PROPERTY
 @given(st.text(), st.text(), st.integers(0, 100))
 def test_payload_of_any_text_is_one_line_that_reads_back(agent_type: str, label: str, percent: int) -> None:
     """Whatever a label holds, the payload is one line of UTF-8 and says the same when read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import PROPERTY
 
 from orchestrator.agents import AGENTS
 from orchestrator.errors import (
@@ -23,6 +24,7 @@ def test_catalogue_has_the_three_agents_and_words_for_each() -> None:
     assert all(agent.name and agent.needs and agent.gives for agent in CATALOGUE)
 
 
+@PROPERTY
 @given(st.permutations(AGENT_TYPES), st.integers(1, len(AGENT_TYPES)))
 def test_selection_that_is_valid_keeps_its_order(agents: list[str], number: int) -> None:
     """Any of the agents in any order, each at most once, comes back as it is."""

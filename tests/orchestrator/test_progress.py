@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from properties import PROPERTY
 from run_stage import ManualClock, Watched, turns
 
 from orchestrator.progress import ProgressMeter
@@ -104,6 +105,7 @@ async def test_save_that_fails_ends_the_meter() -> None:
             await task
 
 
+@PROPERTY
 @given(
     st.lists(
         st.one_of(

@@ -68,7 +68,7 @@ class RawHttp:
     async def event(self, *, heartbeats: bool = False) -> SseEvent | None:
         """The next event; None at the proper end of the stream."""
         while (raw := await self.block()) is not None:
-            fields = [line.partition(": ")[::2] for line in raw.decode().splitlines() if line]
+            fields = [line.partition(": ")[::2] for line in raw.decode().split("\n") if line]
             data = "\n".join(value for name, value in fields if name == "data")
             if not data:
                 continue

@@ -1,0 +1,249 @@
+"""Folding events into a snapshot, and unfolding it into events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from properties import PROPERTY
+
+from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepQueued, StepRunning, encode_payload
+from realtime.events import Event
+from realtime.snapshot import RunSnapshot, StepSnapshot, fold, unfold
+
+AGENTS = ("a1", "a2", "a3")
+
+
+def at(second: int) -> str:
+    """The moment that many seconds after the run was accepted."""
+    return f"2026-02-28T09:{30 + second // 60}:{second % 60:02}.000Z"
+
+
+def accepted(agents: tuple[str, ...] = AGENTS) -> RunSnapshot:
+    """A run of which only the request is known."""
+    return RunSnapshot(
+        id="r",
+        project_id="p",
+        status="queued",
+        pipeline_mode="parallel",
+        agents_selected=agents,
+        steps=tuple(
+            StepSnapshot(id=f"s{position}", agent_type=agent, position=position, status="queued")
+            for position, agent in enumerate(agents, start=1)
+        ),
+        last_event_id=0,
+        total_tokens=0,
+        error_code=None,
+        error_message=None,
+        started_by="u",
+        created_at=at(0),
+        started_at=None,
+        completed_at=None,
+        server_time="",
+    )
+
+
+def about(step: int) -> dict[str, Any]:
+    """What every fact of the step at that index says."""
+    return {"step_id": f"s{step + 1}", "agent_type": AGENTS[step]}
+
+
+def queued(step: int) -> Fact:
+    """Its place in the plan."""
+    return StepQueued(**about(step), position=step + 1, total_steps=len(AGENTS))
+
+
+def running(step: int, percent: int = 0, label: str = "busy", attempt: int = 1) -> Fact:
+    """Its start or progress."""
+    return StepRunning(**about(step), progress_pct=percent, progress_label=label, attempt=attempt)
+
+
+def complete(step: int, tokens: int = 5) -> Fact:
+    """Its success."""
+    return StepComplete(**about(step), tokens_used=tokens, artifact_id=f"f{step}", duration_ms=1)
+
+
+def failed(step: int, code: Any = "STEP_FAILED", message: str = "no") -> Fact:
+    """Its failure or cancellation."""
+    return StepError(**about(step), error_code=code, message=message)
+
+
+def log(facts: Iterable[Fact]) -> list[Event]:
+    """The facts as a log, one a second."""
+    return [
+        Event("r", event_id, fact.wire_type, encode_payload(fact, at(event_id - 1)))
+        for event_id, fact in enumerate(facts, start=1)
+    ]
+
+
+def folded(events: Iterable[Event], onto: RunSnapshot | None = None) -> RunSnapshot:
+    """The state after all of them."""
+    snapshot = onto or accepted()
+    for event in events:
+        snapshot = fold(snapshot, event)
+    return snapshot
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Event]:
+    """The log, so far, of a run as an orchestrator could have written it."""
+    facts: list[Fact] = [queued(step) for step in range(len(AGENTS))]
+    going = dict.fromkeys(range(len(AGENTS)), 0)
+    labels = st.text(max_size=5)
+    for _ in range(draw(st.integers(0, 12))):
+        if not going:
+            break
+        step = draw(st.sampled_from(sorted(going)))
+        match draw(st.sampled_from(["running", "running", "running", "complete", "failed", "cancelled"])):
+            case "running":
+                going[step] = draw(st.integers(going[step], 100))
+                facts.append(running(step, going[step], draw(labels), draw(st.integers(1, 4))))
+            case "complete":
+                facts.append(complete(step, draw(st.integers(0, 10**6))))
+                del going[step]
+            case "failed":
+                facts.append(failed(step, message=draw(labels)))
+                del going[step]
+            case "cancelled":
+                facts.append(failed(step, "STEP_CANCELLED", draw(labels)))
+                del going[step]
+    ends: list[Fact | None] = [None]
+    if not going:
+        ends += [
+            RunEnded.success("r"),
+            *(RunEnded.failure("r", code, "why") for code in ("STEP_FAILED", "CANCELLED")),
+        ]
+    end = draw(st.sampled_from(ends))
+    return log([*facts, end] if end else facts)
+
+
+def test_fold_of_a_whole_log_is_the_run_as_it_ended() -> None:
+    """Every field of run and steps follows from the events: states, progress, tokens, times."""
+    snapshot = folded(
+        log(
+            [
+                queued(0),
+                queued(1),
+                queued(2),
+                running(0, 0),
+                running(0, 60, "half", attempt=2),
+                complete(0, 30),
+                running(1, 10),
+                failed(1),
+                failed(2, "STEP_CANCELLED", "not started: a2 failed"),
+                RunEnded.failure("r", "STEP_FAILED", "a2 failed: no"),
+            ]
+        )
+    )
+    first, second, third = snapshot.steps
+    assert first == StepSnapshot(
+        id="s1",
+        agent_type="a1",
+        position=1,
+        status="completed",
+        progress_pct=100,
+        progress_label="half",
+        attempt=2,
+        tokens_used=30,
+        artifact_id="f0",
+        started_at=at(3),
+        completed_at=at(5),
+    )
+    assert (second.status, second.error_code, second.error_message, second.progress_pct) == (
+        "failed",
+        "STEP_FAILED",
+        "no",
+        10,
+    )
+    assert (third.status, third.started_at, third.completed_at) == ("cancelled", None, at(8))
+    assert (snapshot.status, snapshot.error_code, snapshot.error_message) == (
+        "failed",
+        "STEP_FAILED",
+        "a2 failed: no",
+    )
+    assert (snapshot.started_at, snapshot.completed_at, snapshot.ended) == (at(3), at(9), True)
+    assert (snapshot.total_tokens, snapshot.last_event_id) == (30, 10)
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "code"),
+    [
+        (RunEnded.success("r"), "completed", None),
+        (RunEnded.failure("r", "CANCELLED", "enough"), "cancelled", "CANCELLED"),
+        (RunEnded.failure("r", "INTERRUPTED", "gone"), "failed", "INTERRUPTED"),
+        (RunEnded.failure("r", "BUDGET_EXCEEDED", "spent"), "failed", "BUDGET_EXCEEDED"),
+    ],
+)
+def test_fold_of_the_terminal_event_ends_the_run(end: Fact, status: str, code: str | None) -> None:
+    """A run ends as completed, cancelled or failed, as its terminal event says."""
+    snapshot = folded(log([end]))
+    assert (snapshot.status, snapshot.error_code, snapshot.ended) == (status, code, True)
+
+
+def test_fold_of_unknown_fields_and_steps_ignores_them() -> None:
+    """What a newer server adds, and an event about a step that the run does not have, only move the cursor."""
+    start = accepted()
+    stranger = Event("r", 1, "running", '{"step_id":"s9","progress_pct":5,"progress_label":"x","attempt":1,"at":"t"}')
+    snapshot = fold(replace(start, status="running", started_at=at(0)), stranger)
+    assert snapshot.steps == start.steps
+    assert snapshot.last_event_id == 1
+    known = Event(
+        "r", 2, "running", '{"step_id":"s1","progress_pct":5,"progress_label":"x","attempt":1,"at":"t","mood":"good"}'
+    )
+    assert fold(snapshot, known).steps[0].progress_pct == 5
+
+
+def test_fold_of_queued_changes_nothing_but_the_cursor() -> None:
+    """The plan is in the snapshot from the beginning."""
+    (event,) = log([queued(0)])
+    assert fold(accepted(), event) == replace(accepted(), last_event_id=1)
+
+
+@PROPERTY
+@given(logs(), st.data())
+def test_fold_of_events_already_contained_changes_nothing(events: list[Event], data: st.DataObject) -> None:
+    """State never runs backwards: repeating any part of the log onto a later snapshot leaves it as it is."""
+    snapshot = folded(events)
+    repeated = data.draw(st.lists(st.sampled_from(events), max_size=5))
+    assert folded(repeated, snapshot) is snapshot
+
+
+@PROPERTY
+@given(logs(), st.data())
+def test_fold_in_two_parts_that_overlap_is_fold_of_the_whole(events: list[Event], data: st.DataObject) -> None:
+    """A viewer that takes a snapshot and then events from any earlier cursor on sees the same run."""
+    taken = data.draw(st.integers(0, len(events)))
+    cursor = data.draw(st.integers(0, taken))
+    assert folded(events[cursor:], folded(events[:taken])) == folded(events)
+
+
+@PROPERTY
+@given(logs())
+def test_fold_of_unfold_is_the_state(events: list[Event]) -> None:
+    """Invariant 6: the events of a reset lead a viewer that knows nothing to the run as it is."""
+    state = folded(events)
+    unfolded = [
+        Event("r", event_id, kind, msgspec.json.encode(payload).decode())
+        for event_id, (kind, payload) in enumerate(unfold(state), start=1)
+    ]
+    assert replace(folded(unfolded), last_event_id=state.last_event_id) == state
+
+
+@PROPERTY
+@given(logs())
+def test_unfold_is_short_and_complete(events: list[Event]) -> None:
+    """A reset has the plan first, at most two more events per step, and the end last where the run ended."""
+    state = folded(events)
+    unfolded = list(unfold(state))
+    steps = len(state.steps)
+    assert [kind for kind, _ in unfolded[:steps]] == ["queued"] * steps
+    assert [payload["position"] for _, payload in unfolded[:steps]] == [1, 2, 3]
+    assert len(unfolded) <= 3 * steps + 1
+    assert [bool(payload.get("all_done")) for _, payload in unfolded[steps:]].count(True) == state.ended
+    assert bool(unfolded[-1][1].get("all_done")) == state.ended
+    assert all(payload["at"] for _, payload in unfolded)
