@@ -30,6 +30,7 @@ class AsgiOutlet(Generic[Message]):
         self._messages: deque[Message] = deque()
         self._bytes = 0
         self._finished = False
+        self._overflowed = False
         self._stalled_since: float | None = None
         self._callbacks: list[Callable[[], None]] = []
         self._arrived = asyncio.Event()
@@ -42,14 +43,19 @@ class AsgiOutlet(Generic[Message]):
         return self._bytes < MARK_BYTES and not self._finished
 
     @property
+    def waiting_bytes(self) -> int:
+        """How much waits."""
+        return self._bytes
+
+    @property
     def stalled_since(self) -> float | None:
         """Since when, by the monotonic clock, messages wait and none is taken; None: nothing waits."""
         return self._stalled_since
 
     @property
     def overflowed(self) -> bool:
-        """True once more waits than a connection may owe; what is sent after that is dropped."""
-        return self._bytes >= LIMIT_BYTES
+        """True for good once a message was dropped because more waited than a connection may owe."""
+        return self._overflowed
 
     def call_when_ready(self, callback: Callable[[], None]) -> None:
         """Call back once, when everything that waits has been taken; never if it is finished before."""
@@ -59,14 +65,23 @@ class AsgiOutlet(Generic[Message]):
         """Return as soon as it takes more; a connection reads no further frames before."""
         await self._drained.wait()
 
-    def send_events(self, events: Sequence[Event]) -> None:
-        """Send these events, in this order."""
-        for event in events:
-            self.send(self._encode(event))
+    def send_events(self, events: Sequence[Event]) -> int:
+        """Send these events, in this order, until the mark is reached; how many that were, at least one."""
+        for taken, event in enumerate(events, 1):
+            self._put(self._encode(event))
+            if not self.ready:
+                return taken
+        return len(events)
 
     def send(self, message: Message) -> None:
         """Send one message after those that wait."""
-        if self._finished or self.overflowed:
+        if self._bytes < LIMIT_BYTES:
+            self._put(message)
+        else:
+            self._overflowed = True
+
+    def _put(self, message: Message) -> None:
+        if self._finished:
             return
         if not self._messages:
             self._stalled_since = time.monotonic()

@@ -45,7 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
 
     def __post_init__(self) -> None:
-        for name in ("heartbeat_s", "idle_timeout_s", "stuck_timeout_s", "identify_timeout_s", "reconcile_s", "retention_days"):
+        timeouts = ("heartbeat_s", "idle_timeout_s", "stuck_timeout_s", "identify_timeout_s")
+        for name in (*timeouts, "reconcile_s", "retention_days"):
             if getattr(self, name) <= 0:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
         if not 0 <= self.port <= 65535:

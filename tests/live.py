@@ -24,7 +24,7 @@ ALL_AGENTS = ["ba_consultant", "qa_consultant", "automation_consultant"]
 ANSWERS = {
     "ba_consultant": "# Coverage\n\n| id | requirement |\n|---|---|\n| R1 | The system MUST answer. |\n",
     "qa_consultant": (
-        "# Checklist\n\n- [ ] It answers.\n\n```gherkin\nFeature: Answers\n  Scenario: One\n    Then it answers\n```\n"
+        "# Checklist\n\n- [ ] It answers.\n\n```gherkin\nFeature: Answers\n  Scenario: A\n    Then it answers\n```\n"
     ),
     "automation_consultant": (
         "// Answers\nimport { test } from '@playwright/test';\ntest('It answers', async ({ page }) => {});\n"
@@ -115,15 +115,18 @@ class LiveServer:
         async with self.http.sse(f"/api/v1/events/agent-runs/{run_id}", headers=headers) as source:
             yield (event async for event in source if event.data)
 
+    async def watched(self, run_id: str) -> list[dict[str, Any]]:
+        """Everything a viewer gets over SSE until the stream ends, heartbeats as well, without ids."""
+        async with self.events(run_id) as events:
+            return [json.loads(event.data) async for event in events]
+
     async def user_with_role(self, role: str | None, email: str = "somebody@localhost") -> str:
         """A token of another user of the same tenant, with ``role`` in the local project or none."""
         accounts = self.home.store.accounts
         record = await accounts.ensure_user(self.home.user.tenant, email)
         if role is not None:
             await accounts.set_member(self.home.user.tenant, self.home.project_id, record.id, role)
-        return self.home.backend.tokens.issue(
-            User(tenant=record.tenant, id=record.id, email=record.email), 3600
-        )
+        return self.home.backend.tokens.issue(User(tenant=record.tenant, id=record.id, email=record.email), 3600)
 
     @property
     def tokens(self) -> Tokens:
