@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.ports import Artifact, Context, Document
+from orchestrator.ports import Context
+from orchestrator.records import Artifact, Document
 
 CHARACTERS_PER_TOKEN = 4
 """What English text and code come to with the usual tokenizers, roughly."""

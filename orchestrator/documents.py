@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from orchestrator.errors import DocumentTooLargeError, InvalidDocumentError
-from orchestrator.ports import MAX_DOCUMENT_BYTES
+from orchestrator.records import MAX_DOCUMENT_BYTES
 
 MAX_PATH_CHARACTERS = 300
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from orchestrator.ports import Clock
 
-INTERVAL_S = 0.25
-"""At most four times a second per step."""
+INTERVAL_S = 1 / 3
+"""With the start of the attempt, which is told at once, at most four a second per step."""
 
 
 class ProgressMeter:

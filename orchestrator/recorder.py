@@ -21,7 +21,8 @@ from orchestrator.events import (
     StepQueued,
     StepRunning,
 )
-from orchestrator.ports import Artifact, Publisher, RunRecord, RunStore, SavedEvent
+from orchestrator.ports import Publisher, RunStore
+from orchestrator.records import Artifact, RunRecord, SavedEvent
 from orchestrator.states import RUN_TRANSITIONS, STEP_TRANSITIONS, RunState, StepState, Trigger, advance
 
 _log = structlog.get_logger(__name__)

@@ -13,19 +13,9 @@ from orchestrator.context import build_context
 from orchestrator.errors import ClaimLostError
 from orchestrator.events import INTERRUPTED, STEP_FAILED, RunEnded, StepError
 from orchestrator.pipeline import PipelineMode
-from orchestrator.ports import (
-    Agent,
-    Artifact,
-    Clock,
-    Document,
-    DocumentStore,
-    LanguageModel,
-    Publisher,
-    RunRecord,
-    RunStore,
-    StepRecord,
-)
+from orchestrator.ports import Agent, Clock, DocumentStore, LanguageModel, Publisher, RunStore
 from orchestrator.recorder import Recorder
+from orchestrator.records import Artifact, Document, RunRecord, StepRecord
 from orchestrator.retry import RetryPolicy
 from orchestrator.states import StepState
 from orchestrator.step import StepFailure, StepRunner

@@ -12,8 +12,9 @@ import structlog
 from orchestrator.budget import TokenBudget
 from orchestrator.errors import NoDocumentsError
 from orchestrator.pipeline import parse_mode, validate_selection
-from orchestrator.ports import DocumentStore, NewRun, Publisher, RunRecord, RunStore
+from orchestrator.ports import DocumentStore, Publisher, RunStore
 from orchestrator.recorder import publish
+from orchestrator.records import NewRun, RunRecord
 from orchestrator.runner import Runner
 
 _log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class Orchestrator:
         self._budget = budget
         self._slots = asyncio.Semaphore(max_runs_at_once)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     async def start_run(
         self,
@@ -71,9 +73,8 @@ class Orchestrator:
             step_ids=tuple(str(uuid4()) for _ in agents_selected),
             started_by=started_by,
         )
-        if not await self._documents.list_documents(tenant, project_id):
-            raise NoDocumentsError("The project has no documents to work on; add some first.")
-        self._budget.check(tenant)
+        if run_id is None or await self._runs.get_run(tenant, run_id) is None:
+            await self._check_means(tenant, project_id)
         return await asyncio.shield(self._spawn(self._accept(tenant, run)))
 
     async def resume(self) -> int:
@@ -85,9 +86,16 @@ class Orchestrator:
 
     async def close(self) -> None:
         """Stop working. Runs under way stay as their logs say, for whoever takes them over."""
+        self._closed = True
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _check_means(self, tenant: str, project_id: str) -> None:
+        """What a new run needs, and asking again for one that exists does not."""
+        if not await self._documents.list_documents(tenant, project_id):
+            raise NoDocumentsError("The project has no documents to work on; add some first.")
+        self._budget.check(tenant)
 
     async def _accept(self, tenant: str, run: NewRun) -> RunRecord:
         accepted = await self._runs.accept_run(tenant, run)
@@ -97,7 +105,8 @@ class Orchestrator:
         return accepted.run
 
     def _dispatch(self, tenant: str, run_id: str) -> None:
-        self._spawn(self._work(tenant, run_id))
+        if not self._closed:
+            self._spawn(self._work(tenant, run_id))
 
     async def _work(self, tenant: str, run_id: str) -> None:
         async with self._slots:

@@ -13,9 +13,10 @@ from msgspec import UNSET
 
 from orchestrator.errors import BudgetExceededError, ClaimLostError, ModelError, OrchestratorError, StoreError
 from orchestrator.events import BUDGET_EXCEEDED, STEP_FAILED, StepComplete, StepError, StepRunning
-from orchestrator.ports import Agent, AgentResult, Artifact, Clock, Context, LanguageModel, StepRecord
+from orchestrator.ports import Agent, AgentResult, Clock, Context, LanguageModel
 from orchestrator.progress import ProgressMeter
 from orchestrator.recorder import Recorder
+from orchestrator.records import Artifact, StepRecord
 from orchestrator.retry import RetryPolicy
 
 _log = structlog.get_logger(__name__)

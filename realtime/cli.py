@@ -258,6 +258,8 @@ def _finish(work: Coroutine[Any, Any, int]) -> None:
         raise click.UsageError(str(error)) from None
     except (CommandError, RunClientError) as error:
         raise click.ClickException(str(error)) from None
+    except BrokenPipeError:
+        raise  # click ends quietly when nobody reads on
     except Exception as error:
         if os.environ.get("RUNCAST_LOG_LEVEL") == "debug":
             raise

@@ -40,7 +40,7 @@ async def import_documents(found: Iterable[Found], keep: Keep, *, name_each: boo
             click.echo(f"imported {printable(info.path)} (version {info.version}, {info.size} bytes)")
     if not kept:
         raise CommandError(f"Nothing was imported ({skipped} skipped).")
-    click.echo(f"{kept} documents imported, {skipped} skipped", err=True)
+    click.echo(f"Documents: {kept} imported, {skipped} skipped", err=True)
 
 
 async def _keep(document: Found, keep: Keep) -> DocumentInfo:

@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import msgspec
@@ -66,9 +67,10 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
     stop = asyncio.Event()
     ready: asyncio.Future[tuple[str, Home]] = asyncio.get_running_loop().create_future()
     serving = asyncio.ensure_future(serve(settings, ready=lambda url, home: ready.set_result((url, home)), stop=stop))
+    either: set[asyncio.Future[Any]] = {serving, ready}
     try:
         with _explained():
-            await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 await serving
         url, home = await ready

@@ -45,6 +45,11 @@ class Reset(msgspec.Struct, frozen=True):
     type: Literal["reset"] = "reset"
 
     @property
+    def final(self) -> bool:
+        """True where the run has ended: no event follows."""
+        return self.snapshot.ended and self.id >= self.snapshot.last_event_id
+
+    @property
     def payload(self) -> dict[str, Any]:
         """The reason and the snapshot as plain values."""
         snapshot: dict[str, Any] = msgspec.to_builtins(self.snapshot)
@@ -110,7 +115,7 @@ class Position:
         """Start again from what ``reset`` says."""
         self.snapshot = reset.snapshot
         self.cursor = reset.id
-        self.ended = reset.snapshot.ended and reset.id >= reset.snapshot.last_event_id
+        self.ended = reset.final
 
     def take(self, event: RunEvent) -> bool:
         """Move on to ``event``; False: it was here before.

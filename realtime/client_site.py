@@ -9,6 +9,7 @@ import httpx2
 from websockets.asyncio.client import ClientConnection
 
 from realtime import __version__
+from realtime.client_errors import RunClientError
 
 USER_AGENT = f"runcast/{__version__}"
 CONNECT_S = 10.0
@@ -33,7 +34,7 @@ class Site:
         self.token = token
         self.ssl_context = ssl_context
         self.sockets: set[ClientConnection] = set()
-        self.closed = False
+        self._closed = False
         self.proxied = not _is_loopback(httpx2.URL(self.url).host)
         self.http = httpx2.AsyncClient(
             trust_env=self.proxied,
@@ -53,9 +54,21 @@ class Site:
         """What says who asks."""
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
+    @property
+    def socket_ssl(self) -> ssl.SSLContext | bool | None:
+        """How a WebSocket is secured: None where it is not."""
+        if not self.url.startswith("https://"):
+            return None
+        return True if self.ssl_context is None else self.ssl_context
+
+    def check_open(self) -> None:
+        """Raise `RunClientError` where `aclose` has been called."""
+        if self._closed:
+            raise RunClientError("the client is closed")
+
     async def aclose(self) -> None:
         """Close every connection. Idempotent."""
-        self.closed = True
+        self._closed = True
         for socket in tuple(self.sockets):
             await socket.close()
         await self.http.aclose()

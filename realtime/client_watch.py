@@ -8,7 +8,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from realtime.client_errors import ConnectionLostError, LinkLostError, RunClientError
+from realtime.client_errors import ConnectionLostError, LinkLostError
 from realtime.client_items import (
     Attached,
     Backoff,
@@ -59,7 +59,7 @@ class Watch(AsyncIterator[WatchItem]):
 
     def __init__(self, site: Site, position: Position, options: WatchOptions, get_run: GetRun) -> None:
         self._position = position
-        self._start = lambda: _follow(site, position, options, get_run)
+        self._start: Callable[[], AsyncGenerator[WatchItem, None]] = lambda: _follow(site, position, options, get_run)
         self._items = self._start()
 
     @property
@@ -130,8 +130,7 @@ async def _follow(
 ) -> AsyncGenerator[WatchItem, None]:
     choice, backoff, patience = TransportChoice(options.transports), Backoff(), _Patience(options.max_wait_s)
     while not position.ended:
-        if site.closed:
-            raise RunClientError("the client is closed")
+        site.check_open()
         transport = choice.current
         options.on_connection(ConnectionState("connecting", transport))
         try:
@@ -145,13 +144,12 @@ async def _follow(
                         choice.progressed()
                     if item is not None:
                         yield item
-                    if isinstance(item, Reset) and position.ended:
+                    if isinstance(item, Reset) and item.final:
                         return
             return
         except LinkLostError as error:
             lost = error
-        if site.closed:
-            continue
+        site.check_open()
         patience.lost(lost.reason)
         delay_s = 0.0 if choice.failed(lost) else lost.retry_after_s + backoff.delay_s()
         options.on_connection(ConnectionState("waiting", transport, lost.reason, delay_s))

@@ -175,9 +175,10 @@ def _explain(frame: bytes, error: Exception) -> ProtocolError:
 
 def _read_ref(value: Any) -> Ref:
     try:
-        return msgspec.convert(value, Ref)
+        ref: Ref = msgspec.convert(value, Ref)
     except msgspec.ValidationError:
         return None
+    return ref
 
 
 def judge_ack(ack: Ack, *, cursor: int, acked: int) -> bool:

@@ -52,8 +52,8 @@ async def serve(
 ) -> None:
     """Serve the home until ``stop`` is set, or SIGTERM or SIGINT comes; then drain: viewers are told to come back.
 
-    ``ready`` is called once with the base URL and the open home when connections are accepted. ``model`` answers the agents
-    instead of the offline model.
+    ``ready`` is called once with the base URL and the open home when connections are accepted. ``model`` answers the
+    agents instead of the offline model.
 
     Raises:
         ServerError: the address cannot be listened on.

@@ -50,8 +50,8 @@ class Outlet(Protocol):
         """Call back once, when it takes more again; never if it is closed before."""
         ...
 
-    def send_events(self, events: Sequence[Event]) -> None:
-        """Send these events of one run, in this order."""
+    def send_events(self, events: Sequence[Event]) -> int:
+        """Send these events of one run, in this order, as far as it takes them; how many that were, at least one."""
         ...
 
 
@@ -126,9 +126,9 @@ class Subscription:
         self.feed()
 
     def _hand_over(self, events: Sequence[Event]) -> None:
-        self._outlet.send_events(events)
-        self.cursor = events[-1].id
-        if events[-1].terminal:
+        last = events[self._outlet.send_events(events) - 1]
+        self.cursor = last.id
+        if last.terminal:
             self._end(Ending.FINISHED)
 
     def _end(self, ending: Ending) -> None:
@@ -151,7 +151,7 @@ class Subscription:
         except Exception:
             self._fail()
         if topic.tail is None and len(page) < PAGE:
-            topic.learn_head(self.cursor)
+            topic.learn_head(page[-1].id if page else self.cursor)
         self.feed()
 
     def _take(self, page: Sequence[Event]) -> None:

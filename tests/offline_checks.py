@@ -15,7 +15,8 @@ from gherkin.parser import Parser
 
 from orchestrator.llm.offline import OfflineModel
 from orchestrator.llm.offline.wording import lines_of, one_line
-from orchestrator.ports import Artifact, Context, Document, ModelChunk, ModelRequest, ModelText
+from orchestrator.ports import Context, ModelChunk, ModelRequest, ModelText
+from orchestrator.records import Artifact, Document
 
 DOCUMENTS = Path(__file__).parent / "orchestrator" / "documents"
 AGENT_TYPES = ("ba_consultant", "qa_consultant", "automation_consultant")

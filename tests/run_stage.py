@@ -14,18 +14,8 @@ from store_material import TENANT, check_run
 
 from orchestrator.events import Fact
 from orchestrator.pipeline import AGENT_TYPES, PipelineMode
-from orchestrator.ports import (
-    AgentResult,
-    Artifact,
-    Context,
-    Document,
-    LanguageModel,
-    NewRun,
-    Report,
-    RunRecord,
-    RunStore,
-    SavedEvent,
-)
+from orchestrator.ports import AgentResult, Context, LanguageModel, Report, RunStore
+from orchestrator.records import Artifact, Document, NewRun, RunRecord, SavedEvent
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
 from orchestrator.store import Store

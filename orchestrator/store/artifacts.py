@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from orchestrator.ports import Artifact
+from orchestrator.records import Artifact
 from orchestrator.store.base import Session, Statement, bounded
 
 INSERT = """

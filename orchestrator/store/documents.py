@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 
 from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
-from orchestrator.ports import Document
+from orchestrator.records import Document
 from orchestrator.store.base import Databases, Session, TenantNotFoundError, read_or
 
 PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"

@@ -17,7 +17,7 @@ from orchestrator.events import (
     StepQueued,
     StepRunning,
 )
-from orchestrator.ports import RunRecord
+from orchestrator.records import RunRecord
 from orchestrator.states import RunState, StepState
 from orchestrator.store.base import Session, Statement, Value, spread
 

@@ -13,7 +13,7 @@ from orchestrator.errors import (
     RunIdConflictError,
 )
 from orchestrator.events import Fact, RunEnded, StepQueued, encode_payload
-from orchestrator.ports import Accepted, Artifact, NewRun, RunRecord, SavedEvent
+from orchestrator.records import Accepted, Artifact, NewRun, RunRecord, SavedEvent
 from orchestrator.states import RunState
 from orchestrator.store.artifacts import find_artifact, keep_artifacts, newest_artifacts
 from orchestrator.store.base import Databases, Session, Statement, TenantNotFoundError, bounded, read_or, spread

@@ -15,6 +15,8 @@ from quart.asgi import ASGIWebsocketConnection
 from realtime.peer import Peer
 
 MAX_WAITING = 128
+LINGER_S = 2.0
+"""How long a client may take to answer our close; what it sends meanwhile is dropped."""
 
 
 class BoundedWebsocket(ASGIWebsocketConnection):
@@ -22,9 +24,11 @@ class BoundedWebsocket(ASGIWebsocketConnection):
 
     async def handle_messages(self, receive: Callable[[], Awaitable[Any]]) -> None:
         """Queue what is received until the client leaves; end a client that sends faster than it is served."""
+        peer = Peer.of(self.scope)
         while True:
             event = await receive()
             if event["type"] == "websocket.disconnect":
+                self._left = True
                 return
             if event["type"] != "websocket.receive":
                 continue
@@ -32,10 +36,26 @@ class BoundedWebsocket(ASGIWebsocketConnection):
             try:
                 self.queue.put_nowait(event.get("bytes") or b"" if message is None else message)
             except asyncio.QueueFull:
-                Peer.of(self.scope).abort()
-                return
+                peer.abort()
+                if not peer.known:
+                    return
 
     async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         """Serve the connection from a bounded queue."""
         self.queue = asyncio.Queue(maxsize=MAX_WAITING)
+        self._left = False
         await super().__call__(receive, send)
+        if self._accepted and not self._left:
+            await self._see_off(receive)
+
+    async def _see_off(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        """Drop what a client still sends until it leaves: Hypercorn would wait for ever for somebody to take it."""
+        peer = Peer.of(self.scope)
+        if not peer.known:
+            return
+        cut = asyncio.get_running_loop().call_later(LINGER_S, peer.abort)
+        try:
+            while (await receive())["type"] != "websocket.disconnect":
+                pass
+        finally:
+            cut.cancel()

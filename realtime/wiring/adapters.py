@@ -12,7 +12,7 @@ import msgspec
 from orchestrator.documents import read_document
 from orchestrator.errors import OrchestratorError
 from orchestrator.pipeline import CATALOGUE
-from orchestrator.ports import RunRecord, SavedEvent
+from orchestrator.records import RunRecord, SavedEvent
 from orchestrator.service import Orchestrator
 from orchestrator.store import Store
 from orchestrator.store.acks import AckRecord

@@ -87,6 +87,14 @@ def proxy(server: LiveServer) -> Iterator[Proxy]:
 
 
 @pytest.fixture
+def context(context: BrowserContext) -> Iterator[BrowserContext]:
+    """The test's browser context; its pages are loaded whole before it closes, so no file is left half sent."""
+    yield context
+    for page in context.pages:
+        page.wait_for_load_state()
+
+
+@pytest.fixture
 def sign_in(server: LiveServer, context: BrowserContext) -> None:
     """The browser's cookie of the local user; ports share it."""
     cookie = {"name": COOKIE, "value": server.home.issue_token(), "domain": "127.0.0.1", "path": "/"}

@@ -236,3 +236,10 @@ def test_signed_out_meanwhile_start_offers_sign_in(project_page: ProjectPage, pa
     page.context.clear_cookies()
     project_page.start_button.click()
     expect(page.locator("#start-error").get_by_role("link", name="Sign in")).to_be_visible()
+
+
+def test_start_before_the_script_is_there_is_not_offered(project_page: ProjectPage) -> None:
+    """A browser by itself would only load the page again."""
+    project_page.page.route("**/static/page.js", lambda route: route.abort())
+    project_page.open()
+    expect(project_page.start_button).to_be_disabled()

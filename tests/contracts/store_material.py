@@ -9,7 +9,7 @@ import msgspec
 
 from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepRunning
 from orchestrator.pipeline import AGENT_TYPES, PipelineMode
-from orchestrator.ports import Artifact, NewRun, RunRecord, SavedEvent
+from orchestrator.records import Artifact, NewRun, RunRecord, SavedEvent
 from orchestrator.store import Store
 from realtime.events import Event
 from realtime.snapshot import RunSnapshot, StepSnapshot, fold

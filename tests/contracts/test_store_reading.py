@@ -8,7 +8,7 @@ import pytest
 from store_material import TENANT, Project, artifact, complete, done, new_run, open_project, running
 
 from orchestrator.errors import ClaimLostError, InvalidSlugError
-from orchestrator.ports import NewRun, RunRecord, SavedEvent
+from orchestrator.records import NewRun, RunRecord, SavedEvent
 from orchestrator.store import Store
 
 

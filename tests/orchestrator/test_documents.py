@@ -11,7 +11,7 @@ from properties import PROPERTY
 
 from orchestrator.documents import MAX_PATH_CHARACTERS, check_path, read_document
 from orchestrator.errors import DocumentTooLargeError, InvalidDocumentError
-from orchestrator.ports import MAX_DOCUMENT_BYTES
+from orchestrator.records import MAX_DOCUMENT_BYTES
 
 
 def test_read_document_returns_its_text() -> None:

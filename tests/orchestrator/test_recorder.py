@@ -11,8 +11,8 @@ from run_stage import AUTOMATION, BA, QA, RunStage, Through, finished, turns
 
 from orchestrator.errors import ClaimLostError, IllegalTransitionError, StoreError
 from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepQueued, StepRunning
-from orchestrator.ports import Artifact, RunRecord, SavedEvent
 from orchestrator.recorder import Recorder
+from orchestrator.records import Artifact, RunRecord, SavedEvent
 
 
 def running(run: RunRecord, percent: int, step: int = 0) -> StepRunning:

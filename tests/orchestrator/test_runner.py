@@ -24,7 +24,7 @@ from run_stage import (
 from orchestrator.errors import BudgetExceededError, ModelError, StoreError
 from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepRunning
 from orchestrator.pipeline import AGENT_TYPES, PipelineMode
-from orchestrator.ports import Artifact, Document, SavedEvent
+from orchestrator.records import Artifact, Document, SavedEvent
 from orchestrator.states import RunState, StepState
 
 PARALLEL = PipelineMode.PARALLEL

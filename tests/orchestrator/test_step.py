@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 import pytest
-from run_stage import BA, QA, BusyAgent, Line, RunStage, cancelled, finished, result
+from run_stage import BA, QA, BusyAgent, Line, RunStage, Through, cancelled, finished, result
 
-from orchestrator.errors import BudgetExceededError, ModelError
+from orchestrator.errors import BudgetExceededError, ModelError, StoreError
+from orchestrator.events import Fact, StepRunning
 from orchestrator.pipeline import PipelineMode
 from orchestrator.ports import AgentResult
+from orchestrator.records import Artifact, SavedEvent
 from orchestrator.states import RunState, StepState
 
 LABEL = "Agent ba_consultant is analyzing your project..."
@@ -177,6 +179,31 @@ async def test_progress_is_saved_and_the_newest_within_an_interval_wins(stage: R
     told = [progress(line) for line in await stage.log(run) if line.type == "running"]
     assert told == [(1, 0, LABEL), (1, 10, "a"), (1, 30, "c")]
     await stage.check(run)
+
+
+async def test_progress_that_cannot_be_saved_stops_the_work(stage: RunStage) -> None:
+    """When the store fails under a progress event the agent is stopped, and not blamed with a failed attempt."""
+
+    class FailsOnce(Through):
+        failed = False
+
+        async def save(
+            self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
+        ) -> tuple[SavedEvent, ...]:
+            if isinstance(facts[0], StepRunning) and facts[0].progress_pct == 10 and not self.failed:
+                self.failed = True
+                raise StoreError("locked")
+            return await super().save(tenant, run_id, token, facts, artifacts)
+
+    run = await stage.accept(BA)
+    worker = stage.work(run, stage.runner(runs=FailsOnce(stage.store.runs)))
+    call = await stage.call(BA)
+    call.report(10, "reading")
+    await finished(worker)
+    assert call.outcome.cancelled()
+    assert [line.type for line in await stage.log(run)] == ["queued", "running", "error", "complete"]
+    record = await stage.check(run)
+    assert (record.error_code, record.steps[0].status) == ("INTERRUPTED", StepState.CANCELLED)
 
 
 async def test_cancelled_worker_stops_its_agent(stage: RunStage) -> None:

@@ -90,6 +90,11 @@ class RawHttp:
         length = self.headers.get("content-length")
         return await (self._reader.read() if length is None else self._reader.readexactly(int(length)))
 
+    async def send(self, data: bytes) -> None:
+        """Send more of the request's body."""
+        self._writer.write(data)
+        await self._writer.drain()
+
     def cut(self) -> None:
         """Let the connection go without a word."""
         self._writer.transport.abort()

@@ -10,7 +10,7 @@ from live import LiveServer
 
 from orchestrator.events import Fact, RunEnded, StepRunning
 from orchestrator.pipeline import PipelineMode
-from orchestrator.ports import NewRun, SavedEvent
+from orchestrator.records import NewRun, SavedEvent
 from realtime.events import Event, RunKey
 
 AGENT = "ba_consultant"
@@ -47,9 +47,7 @@ class SeededRun:
 
     def running(self, label: str) -> StepRunning:
         """One ``running`` event of the run's step."""
-        return StepRunning(
-            step_id=self.step_id, agent_type=AGENT, progress_pct=1, progress_label=label, attempt=1
-        )
+        return StepRunning(step_id=self.step_id, agent_type=AGENT, progress_pct=1, progress_label=label, attempt=1)
 
     async def claim(self) -> None:
         """Become the one that may write the log."""

@@ -228,7 +228,10 @@ async def test_uploads_of_no_readable_form_are_400(server: LiveServer) -> None:
         (b"", "multipart/form-data"),
         (b"nonsense", "multipart/form-data"),
         (b"nonsense", "multipart/form-data; boundary=x"),
-        (b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nv\r\n--x--\r\n', "multipart/form-data; boundary=x"),
+        (
+            b'--x\r\nContent-Disposition: form-data; name="other"\r\n\r\nv\r\n--x--\r\n',
+            "multipart/form-data; boundary=x",
+        ),
     ):
         answer = await server.http.post(path, content=content, headers={"Content-Type": kind})
         assert refusal(answer) == (400, "BAD_REQUEST"), (content, kind, answer.text)
@@ -255,7 +258,12 @@ async def test_request_over_the_total_limit_is_413(server: LiveServer) -> None:
 async def test_requests_that_are_no_http_end_only_themselves(server: LiveServer) -> None:
     """Garbage, endless headers and half a request leave the server answering others."""
     host, port = server.url.removeprefix("http://").split(":")
-    for garbage in (b"\x16\x03\x01\x02\x00", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000, b"GET / HT"):
+    for garbage in (
+        b"\x16\x03\x01\x02\x00",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 20_000,
+        b"GET / HT",
+    ):
         _, writer = await asyncio.open_connection(host, int(port))
         with contextlib.suppress(ConnectionError):
             writer.write(garbage)
@@ -268,6 +276,11 @@ async def test_requests_that_are_no_http_end_only_themselves(server: LiveServer)
 
 async def test_paths_outside_the_files_of_the_page_are_not_served(server: LiveServer) -> None:
     """Walking up from the static files leads nowhere."""
-    for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2f..%2fpyproject.toml", "/static//etc/passwd"):
+    for path in (
+        "/static/../app.py",
+        "/static/%2e%2e/app.py",
+        "/static/..%2f..%2fpyproject.toml",
+        "/static//etc/passwd",
+    ):
         async with raw_http(server.url, path, {"Connection": "close"}) as answer:
             assert answer.status in {301, 308, 400, 404}, path

@@ -162,7 +162,7 @@ def test_import_without_server_opens_the_home_and_names_what_it_left(spec: Path)
     assert "skipped empty.md: is empty" in result.stderr
     assert "skipped binary.txt: is a binary file" in result.stderr
     assert "skipped latin.txt: is not UTF-8" in result.stderr
-    assert "1 documents imported, 3 skipped" in result.stderr
+    assert "Documents: 1 imported, 3 skipped" in result.stderr
     assert runcast("import", "empty.md", "--home", "home").exit_code == 1
     assert spec.exists()
 
@@ -289,7 +289,7 @@ def test_demo_once_shows_everything_and_ends(tmp_path: Path) -> None:
     assert [line.split()[2] for line in lines if " complete " in line] == [
         "ba_consultant", "qa_consultant", "automation_consultant", "-",
     ]  # fmt: skip
-    assert "1 documents imported, 0 skipped" in err
+    assert "Documents: 1 imported, 0 skipped" in err
     assert "Traceback" not in err
 
 

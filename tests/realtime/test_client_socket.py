@@ -148,9 +148,9 @@ async def test_pings_alone_keep_a_quiet_connection() -> None:
 
     async def pinging(peer: Peer) -> None:
         await peer.accept()
-        peer.say(WELCOME | {"heartbeat_s": 0.1}, subscribed())
-        for _ in range(12):
-            await asyncio.sleep(0.05)
+        peer.say(WELCOME | {"heartbeat_s": 0.3}, subscribed())
+        for _ in range(8):
+            await asyncio.sleep(0.15)
             peer.ping()
         peer.say(last(1))
 

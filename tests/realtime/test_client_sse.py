@@ -129,7 +129,7 @@ async def test_silent_stream_is_left() -> None:
         peer.part(sse(event(1)))
         await peer.closed.wait()
 
-    async with Stage(script, rest_of_five) as stage, sse_client(stage, silence_s=0.1) as client:
+    async with Stage(script, rest_of_five) as stage, sse_client(stage, silence_s=0.5) as client:
         assert await collect(client.watch(RUN)) == [1, 2, 3, 4, 5]
 
 
@@ -167,7 +167,7 @@ async def test_busy_server_is_asked_again_when_it_says() -> None:
         peer.answer(503, Retry_After="1")
 
     async with Stage(script) as stage, sse_client(stage) as client:
-        watch = client.watch(RUN, on_connection=states.append, max_wait_s=0.05)
+        watch = client.watch(RUN, on_connection=states.append, max_wait_s=0.6)
         with pytest.raises(Exception, match="HTTP status 503"):
             await anext(watch)
     assert states[-1].retry_in_s == 1

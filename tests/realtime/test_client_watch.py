@@ -12,6 +12,7 @@ from client_stage import PROJECT, RUN, Peer, Script, Stage, attach, event, last
 from realtime.client import ConnectionLostError, RunClient, RunClientError, ServerRefusedError, Transport
 from realtime.client_errors import LinkLostError
 from realtime.client_items import Backoff, TransportChoice
+from realtime.client_site import Site
 
 
 async def one_event(peer: Peer) -> None:
@@ -163,11 +164,28 @@ async def test_limit_does_not_count_quiet_time() -> None:
 
     async def quiet(peer: Peer) -> None:
         await attach(peer)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.7)
         peer.say(last(1))
 
     async with Stage(quiet) as stage, RunClient(stage.url) as client:
-        assert [item.id async for item in client.watch(RUN, max_wait_s=0.1)] == [1]
+        assert [item.id async for item in client.watch(RUN, max_wait_s=0.5)] == [1]
+
+
+@TRANSPORTS
+async def test_proxy_of_the_environment_is_not_asked_for_this_machine(
+    transport: Transport, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server on the loopback address is reached directly, whatever proxy the environment names."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with Stage(script) as stage, RunClient(stage.url, transports=[transport]) as client:
+        assert (await anext(client.watch(RUN, max_wait_s=5))).id == 1
+
+
+def test_loopback_is_told_from_other_hosts() -> None:
+    """Names and addresses of this machine are known; everything else may be behind a proxy."""
+    urls = ["http://localhost:1", "http://[::1]:1", "http://127.0.0.2", "https://example.org", "http://192.0.2.1"]
+    assert [Site(url, None, None).proxied for url in urls] == [False, False, False, True, True]
 
 
 async def test_request_without_answer_raises_connection_lost() -> None:

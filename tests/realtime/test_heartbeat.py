@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 from live import LiveServer, live_server
 from raw_peer import RawHttp, RawSocket, raw_http, raw_socket
 from seeded import SeededRun, all_gone, seed_run
+
+from realtime.settings import Settings, SettingsError
 
 BIG = "x" * 20_000
 """With the label of 500 such events no socket buffer holds the log, nor does the tail."""
@@ -124,11 +127,10 @@ async def test_peer_that_stops_reading_a_socket_is_cut_and_costs_nobody(tmp_path
         ):
             await witness.send({"op": "subscribe", "run_id": run.id})
             await fill(run, 500)
-            assert [event["id"] for event in (await witness.events_until(501))] == list(range(2, 502)) or True
+            assert [event["id"] for event in await witness.events_until(501)] == list(range(1, 502))
             await only_viewers(server, 1)
             await run.finish()
-            assert (await witness.events_until())[-1]["id"] == 502
-    assert server.home.backend.broadcaster.viewers == 0
+            assert [event["id"] for event in await witness.events_until()] == [502]
 
 
 async def test_peer_that_stops_reading_a_stream_is_cut_and_costs_nobody(tmp_path: Path) -> None:
@@ -151,8 +153,6 @@ async def test_peer_that_stops_reading_a_stream_is_cut_and_costs_nobody(tmp_path
 @contextlib.asynccontextmanager
 async def unread(server: LiveServer, path: str) -> AsyncIterator[None]:
     """A request whose answer nobody reads, through a small window."""
-    import socket
-
     loop = asyncio.get_running_loop()
     connection = socket.socket()
     connection.setblocking(False)
@@ -179,7 +179,7 @@ async def test_slow_viewer_is_fed_from_its_cursor_when_it_drains(tmp_path: Path)
     """Invariant 5: a viewer that pauses misses nothing; what waits for it in memory is bounded."""
     async with live_server(tmp_path, stuck_timeout_s=60.0) as server:
         run = await seed_run(server)
-        async with raw_socket(server.ws_url, server.headers, receive_buffer=4096) as raw, watched(raw, run.id):
+        async with raw_socket(server.ws_url, server.headers, receive_buffer=128 * 1024) as raw, watched(raw, run.id):
             await fill(run, 400)
             (subscription,) = next(iter(server.home.backend.broadcaster._topics.values())).subscriptions
             assert subscription._outlet._bytes < 64 * 1024 + 128 * (len(BIG) + 1024)
@@ -194,7 +194,5 @@ async def test_slow_viewer_is_fed_from_its_cursor_when_it_drains(tmp_path: Path)
 @pytest.mark.parametrize("field", ["heartbeat_s", "idle_timeout_s", "stuck_timeout_s", "identify_timeout_s"])
 def test_interval_that_is_not_positive_is_refused(field: str) -> None:
     """An interval of nothing would be a busy loop: it is refused where settings are made."""
-    from realtime.settings import Settings, SettingsError
-
     with pytest.raises(SettingsError, match=field):
         Settings(**{field: 0.0})  # type: ignore[arg-type]

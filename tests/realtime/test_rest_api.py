@@ -289,7 +289,10 @@ async def test_token_that_proves_nothing_is_401_everywhere(server: LiveServer, a
             answer = await anyone.get(path, headers=headers)
             assert refusal(answer) == (401, "NOT_AUTHENTICATED"), (token, path)
             assert not token or len(token) < 4 or token not in answer.text
-    for path, body in ((f"{server.project}/agent-runs", {"agents_selected": ALL_AGENTS}), ("/api/v1/session", {"token": "x"})):
+    for path, body in (
+        (f"{server.project}/agent-runs", {"agents_selected": ALL_AGENTS}),
+        ("/api/v1/session", {"token": "x"}),
+    ):
         assert refusal(await anyone.post(path, json=body)) == (401, "NOT_AUTHENTICATED")
 
 
@@ -303,7 +306,9 @@ async def test_cookie_needs_our_own_origin_to_change_things(server: LiveServer, 
         headers = {**cookie, "Origin": origin}
         assert refusal(await anyone.get(path, headers=headers)) == (403, "FORBIDDEN"), origin
         assert refusal(await anyone.post(path, json=body, headers=headers)) == (403, "FORBIDDEN"), origin
-        stream = await anyone.get(f"/api/v1/events/agent-runs/{uuid4()}", headers={**server.headers, "Origin": origin})
+        stream = await anyone.get(
+            f"/api/v1/events/agent-runs/{uuid4()}", headers={**server.headers, "Origin": origin}
+        )
         assert refusal(stream) == (403, "FORBIDDEN"), origin
     own = await anyone.post(path, json=body, headers={**cookie, "Origin": server.url})
     assert own.status_code == 201
@@ -454,6 +459,9 @@ async def test_run_in_another_tenant_is_not_found(server: LiveServer) -> None:
     await accounts.ensure_tenant("elsewhere")
     record = await accounts.ensure_user("elsewhere", "somebody@localhost")
     headers = bearer(server.tokens.issue(User(tenant="elsewhere", id=record.id, email=record.email), 3600))
-    assert refusal(await server.http.get(f"/api/v1/events/agent-runs/{run_id}", headers=headers)) == (404, "RUN_NOT_FOUND")
+    assert refusal(await server.http.get(f"/api/v1/events/agent-runs/{run_id}", headers=headers)) == (
+        404,
+        "RUN_NOT_FOUND",
+    )
     shown = await server.http.get(f"{server.project}/agent-runs/{run_id}", headers=headers)
     assert refusal(shown) == (404, "PROJECT_NOT_FOUND")

@@ -12,8 +12,6 @@ from live import ALL_AGENTS, GatedModel, LiveServer
 from raw_peer import RawHttp, raw_http
 from seeded import all_gone, seed_run
 
-from orchestrator.store.retention import drop_logs
-
 EVENTS = 10
 """A run of three agents without progress in between: 3 queued, then running and complete for each, then the end."""
 
@@ -28,7 +26,9 @@ async def sse(
         yield stream
 
 
-async def sse_ids(server: LiveServer, run_id: str, cursor: int | str | None = None, upto: int | None = None) -> list[int]:
+async def sse_ids(
+    server: LiveServer, run_id: str, cursor: int | str | None = None, upto: int | None = None
+) -> list[int]:
     """Ids over SSE from ``cursor``: up to ``upto`` and then cut, else to the proper end."""
     ids = []
     async with sse(server, run_id, cursor) as stream:
@@ -156,7 +156,11 @@ async def test_cursor_at_the_end_gets_204_or_finished(server: LiveServer, model:
 async def test_cursor_in_the_query_counts_and_the_header_wins(server: LiveServer, model: GatedModel) -> None:
     """``?last_event_id=`` resumes where no header can be set; a Last-Event-ID header goes before it, an empty one not."""
     run_id = await finished(server, model)
-    for cursor, query, first in ((None, "?last_event_id=4", 5), (7, "?last_event_id=4", 8), ("", "?last_event_id=4", 5)):
+    for cursor, query, first in (
+        (None, "?last_event_id=4", 5),
+        (7, "?last_event_id=4", 8),
+        ("", "?last_event_id=4", 5),
+    ):
         async with sse(server, run_id, cursor, query) as stream:
             event = await stream.event()
             assert event is not None
@@ -171,7 +175,9 @@ def reset_reason(cursor: str) -> str:
 
 
 @pytest.mark.parametrize("live", [False, True])
-async def test_cursor_that_cannot_be_served_over_sse_is_reset(server: LiveServer, model: GatedModel, live: bool) -> None:
+async def test_cursor_that_cannot_be_served_over_sse_is_reset(
+    server: LiveServer, model: GatedModel, live: bool
+) -> None:
     """Invariant 6: the state as it is, the first event says why, only the last has an id; then the stream goes on."""
     run_id = await server.start_run()
     if live:
@@ -255,8 +261,7 @@ async def test_decimal_text_is_a_cursor_over_socket(server: LiveServer, model: G
 async def test_log_that_retention_took_is_answered_with_a_reset(server: LiveServer, model: GatedModel) -> None:
     """Invariant 6: cursors before a log that is gone get the state of the run and its end, on both transports."""
     run_id = await finished(server, model)
-    store = server.home.store
-    assert await drop_logs(store.runs._databases, server.home.user.tenant, 0) == (run_id,)
+    assert await server.home.store.drop_logs(server.home.user.tenant, 0) == (run_id,)
     for cursor in (None, 0, 4):
         async with sse(server, run_id, cursor) as stream:
             events = await stream.events()

@@ -13,7 +13,7 @@ from orchestrator.llm.offline.scenarios import Scenario, unique_names
 from orchestrator.llm.offline.signals import Priority, mentioned_ids, priority_word
 from orchestrator.llm.offline.structure import GHERKIN, Unit, UnitKind, units_of
 from orchestrator.llm.offline.wording import lines_of, one_line
-from orchestrator.ports import Artifact, Document
+from orchestrator.records import Artifact, Document
 
 NOWHERE = Source("", 0)
 """The source of what an earlier artifact says without naming a line."""

@@ -16,16 +16,8 @@ from orchestrator.llm.offline.scenarios import scenarios_of, unique_names
 from orchestrator.llm.offline.scripts import scripts
 from orchestrator.llm.offline.sections import Section, left_out_notes, within_bounds
 from orchestrator.llm.offline.wording import counted, one_line
-from orchestrator.ports import (
-    Artifact,
-    Clock,
-    Context,
-    ModelChunk,
-    ModelProgress,
-    ModelRequest,
-    ModelText,
-    ModelUsage,
-)
+from orchestrator.ports import Clock, Context, ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
+from orchestrator.records import Artifact
 
 _READ_BY = 60
 _WRITTEN_BY = 99

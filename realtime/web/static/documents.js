@@ -32,10 +32,12 @@ export class Documents {
     this.#empty = root.querySelector('[data-part="empty"]');
     this.#url = `/api/v1/projects/${projectId}/documents`;
     const form = root.querySelector('form');
-    form?.addEventListener('submit', (submitted) => {
+    if (form === null) return;
+    form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
       this.#upload(form);
     });
+    form.querySelector('button').disabled = false;
   }
 
   /** One request for each file: one that is refused does not keep the others out. */

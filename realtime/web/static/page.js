@@ -100,4 +100,5 @@ view.addEventListener('ended', ({ detail }) => recent.refresh(detail.id));
 addEventListener('popstate', showAddressed);
 addEventListener('pagehide', () => view.leave());
 addEventListener('pageshow', ({ persisted }) => persisted && showAddressed());
+offerStart();
 showAddressed();

@@ -1,0 +1,103 @@
+"""What a store keeps, as it passes between the parts of the orchestrator. Pure.
+
+Times are RFC 3339 text in UTC with milliseconds and a ``Z`` (``2026-02-28T09:30:00.000Z``); they sort as text.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from orchestrator.pipeline import PipelineMode
+from orchestrator.states import RunState, StepState
+
+MAX_DOCUMENT_BYTES = 5_000_000
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The newest version of one document of a project; ``version`` counts from 1, ``size`` is in bytes."""
+
+    id: str
+    project_id: str
+    path: str
+    version: int
+    size: int
+    created_at: str
+    text: str = ""
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent left behind in a run."""
+
+    id: str
+    run_id: str
+    step_id: str
+    agent_type: str
+    title: str
+    artifact_type: str
+    content_type: str
+    content: str
+    created_at: str = ""
+    """Set by the store's clock when it is saved."""
+
+
+class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a run as its row stands."""
+
+    id: str
+    agent_type: str
+    position: int
+    status: StepState
+    progress_pct: int
+    progress_label: str | None
+    attempt: int
+    tokens_used: int
+    artifact_id: str | None
+    error_code: str | None
+    error_message: str | None
+    started_at: str | None
+    completed_at: str | None
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A run and its steps (by position), read in one snapshot: as of event ``last_event_id``."""
+
+    id: str
+    project_id: str
+    status: RunState
+    pipeline_mode: PipelineMode
+    agents_selected: tuple[str, ...]
+    steps: tuple[StepRecord, ...]
+    last_event_id: int
+    total_tokens: int
+    error_code: str | None
+    error_message: str | None
+    started_by: str
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+
+
+class NewRun(msgspec.Struct, frozen=True, kw_only=True):
+    """A run to be accepted: its agents are valid, its ids chosen; step ids are in the order of the agents."""
+
+    id: str
+    project_id: str
+    pipeline_mode: PipelineMode
+    agents_selected: tuple[str, ...]
+    step_ids: tuple[str, ...]
+    started_by: str
+
+
+class SavedEvent(msgspec.Struct, frozen=True):
+    """One event of a run's log: its id, wire type, and payload as the JSON text that is stored."""
+
+    id: int
+    type: str
+    payload: str
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer to accepting a run: ``events`` is empty where the same run had been accepted before."""
+
+    run: RunRecord
+    events: tuple[SavedEvent, ...]
