@@ -33,8 +33,8 @@ ORDER = {
         topic broadcaster outlet sse
         ports auth settings
         endpoints app guards wiring server
-        client_errors client_items client_site client_socket client_sse client_watch client
-        progress cli_errors cli_documents cli_inside cli_reach cli_follow cli
+        client
+        cli
     """,
 }
 """Who may import whom: only what stands before it, read like a text. Neighbours of ``|`` import none of each other.
@@ -59,22 +59,22 @@ HOMES = {
     "aiosqlite": {"orchestrator.store"},
     "alembic": {"orchestrator.store"},
     "asyncpg": {"orchestrator.store"},
-    "click": {"realtime.cli", "realtime.cli_follow"},
+    "click": {"realtime.cli", "realtime.cli.follow"},
     "databases": {"orchestrator.store"},
     "httpx2": {
         "orchestrator.llm",
-        "realtime.cli_inside",
+        "realtime.cli.inside",
         "realtime.client",
-        "realtime.client_site",
-        "realtime.client_sse",
+        "realtime.client.site",
+        "realtime.client.sse",
     },
     "hypercorn": {"realtime.guards", "realtime.server"},
     "jwt": {"realtime.auth"},
     "quart": {"realtime.app", "realtime.endpoints", "realtime.sse", "realtime.wiring"},
-    "rich": {"realtime.progress"},
+    "rich": {"realtime.cli.progress"},
     "sqlalchemy": {"orchestrator.store"},
     "uvloop": {"realtime.cli"},
-    "websockets": {"realtime.client_site", "realtime.client_socket"},
+    "websockets": {"realtime.client.site", "realtime.client.socket"},
     "werkzeug": {"realtime.app", "realtime.endpoints"},
     "wsproto": {"realtime.guards"},
 }

@@ -37,6 +37,7 @@ async def start_run(process: ServerProcess) -> str:
 
 @contextlib.asynccontextmanager
 async def stream_of(process: ServerProcess, run_id: str, cursor: int = 0) -> AsyncIterator[RawHttp]:
+    """The run's SSE stream after ``cursor``."""
     headers = {**process.headers, "Last-Event-ID": str(cursor)}
     async with raw_http(process.url, f"/api/v1/events/agent-runs/{run_id}", headers) as stream:
         yield stream
@@ -46,6 +47,7 @@ async def stream_of(process: ServerProcess, run_id: str, cursor: int = 0) -> Asy
 async def socket_of(
     process: ServerProcess, run_id: str, cursor: int = 0
 ) -> AsyncIterator[websockets.ClientConnection]:
+    """A WebSocket connection that asked for the run's events after ``cursor``."""
     url = process.url.replace("http", "ws", 1) + "/api/v1/ws"
     async with websockets.connect(url, additional_headers=process.headers) as connection:
         await connection.send(json.dumps({"op": "subscribe", "run_id": run_id, "last_event_id": cursor}))
@@ -72,13 +74,14 @@ async def read_socket(connection: websockets.ClientConnection, seen: list[str]) 
 
 
 async def until(condition: Any) -> None:
+    """Return when the condition holds."""
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.01)
 
 
 async def test_unfinished_run_killed_with_its_server_goes_on_after_restart(tmp_path: Path) -> None:
-    """After ``kill -9`` in the middle of a step the run continues, and its viewers get contiguous ids and equal bytes."""
+    """After ``kill -9`` within a step the run continues; its viewers get contiguous ids and equal bytes."""
     async with server_process(tmp_path) as process:
         run_id = await start_run(process)
         by_stream: list[bytes] = []
@@ -119,7 +122,7 @@ def payload(text: str) -> str:
 
 
 async def test_viewers_before_and_after_a_kill_see_equal_sequences(tmp_path: Path) -> None:
-    """A viewer from the start, a late one, and one of the finished run after ``kill -9`` and restart get equal bytes."""
+    """Viewers from the start, late, and of the finished run after ``kill -9`` and restart get equal bytes."""
     async with server_process(tmp_path) as process:
         run_id = await start_run(process)
         early: list[bytes] = []
@@ -145,7 +148,7 @@ async def test_viewers_before_and_after_a_kill_see_equal_sequences(tmp_path: Pat
 
 
 async def test_sigterm_tells_every_viewer_and_ends_soon(tmp_path: Path) -> None:
-    """On SIGTERM sockets get ``draining`` and 1012, streams a proper end, the process exits with 0 in about a second."""
+    """On SIGTERM sockets get ``draining`` and 1012, streams a proper end; the process soon exits with 0."""
     async with server_process(tmp_path) as process:
         run_id = await start_run(process)
         async with stream_of(process, run_id) as stream, socket_of(process, run_id) as connection:

@@ -13,7 +13,7 @@ from live_server import LiveServer
 from playwright.sync_api import BrowserContext, Page, expect
 from project_page import ProjectPage
 from proxy import Proxy
-from staged_model import Stage, StagedModel
+from staged_model import Stage
 
 from realtime.auth import COOKIE
 
@@ -61,10 +61,9 @@ def base_url() -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveServer]:
+def server(tmp_path: Path) -> Iterator[LiveServer]:
     """A server with one document, whose agents wait for the test's cues."""
     stage = Stage()
-    monkeypatch.setattr("realtime.wiring.home.OfflineModel", lambda clock, pace_s: StagedModel(stage))
     server = LiveServer(tmp_path / "home", stage)
     server.start()
     server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from staged_model import Stage
+from staged_model import Stage, StagedModel
 
 from realtime.server import serve
 from realtime.settings import Settings
@@ -63,7 +63,12 @@ class LiveServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self.stage.open(self._loop)
-        await serve(Settings(**self._settings, port=self._port), ready=self._accepting, stop=self._stop)
+        await serve(
+            Settings(**self._settings, port=self._port),
+            ready=self._accepting,
+            stop=self._stop,
+            model=StagedModel(self.stage),
+        )
 
     def _accepting(self, url: str, home: Home) -> None:
         self.url, self.home = url, home

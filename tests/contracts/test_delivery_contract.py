@@ -137,6 +137,7 @@ async def delivery(log: ListLog, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 def watch(
     delivery: Broadcaster, outlet: ListOutlet, cursor: int = 0, key: RunKey = KEY, head: int = 0
 ) -> Subscription:
+    """Subscribe ``outlet`` to a run."""
     return delivery.subscribe(key, cursor, outlet, outlet.on_end, head=head)
 
 
@@ -378,7 +379,7 @@ async def test_asgi_outlet_cancelled_while_waiting_loses_nothing() -> None:
 
 @pytest.mark.parametrize("backlog", [False, True])
 async def test_outlet_that_fails_costs_others_nothing(delivery: Broadcaster, log: ListLog, backlog: bool) -> None:
-    """Invariant 5: an outlet that raises is taken off, whether it was fed live or from the log; others get everything."""
+    """Invariant 5: an outlet that raises is taken off, fed live or from the log; others get everything."""
     log.add(5)
     if not backlog:
         delivery.publish(KEY, log.logs[KEY])
@@ -584,7 +585,7 @@ class Viewer:
 async def test_any_interleaving_gives_every_viewer_each_id_once_in_order(
     monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    """Invariant 3: publishing, gaps, reads that are late or fail, and viewers that come, go and stall: ids 1…n for all."""
+    """Invariant 3: gaps, reads that are late or fail, and viewers that come, go and stall: ids 1…n for all."""
     monkeypatch.setattr(topic_module, "RETRY_S", 0.0)
     dice = random.Random(seed)
     log = ListLog()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from properties import PROPERTY
 from run_stage import ManualClock, Watched, turns
 
-from orchestrator.progress import ProgressMeter
+from orchestrator.progress import INTERVAL_S, ProgressMeter
 
 
 class Saved(Watched[tuple[float, int, str]]):
@@ -57,17 +57,17 @@ async def test_report_after_silence_is_saved_at_once() -> None:
 
 
 async def test_reports_within_an_interval_are_joined_and_the_last_is_saved() -> None:
-    """Between two saves a quarter of a second passes; the newest report, and only it, is saved then."""
+    """Between two saves an interval passes; the newest report, and only it, is saved then."""
     async with metering() as (meter, saved, _):
         meter.report(5, "a")
         await saved.clock.naps.nth(1)
         meter.report(6, "b")
         meter.report(7, "c")
-        saved.clock.advance(0.24)
+        saved.clock.advance(INTERVAL_S - 0.01)
         await turns(5)
         assert len(saved) == 1
         saved.clock.advance(0.01)
-        assert await saved.nth(2) == (0.25, 7, "c")
+        assert await saved.nth(2) == (INTERVAL_S, 7, "c")
 
 
 async def test_report_that_changes_nothing_is_not_saved() -> None:
@@ -92,7 +92,7 @@ async def test_percentage_stays_within_bounds_and_never_falls() -> None:
         for number, (percent, label) in enumerate([(-5, "a"), (60, "b"), (40, "c"), (900, "d")], start=1):
             meter.report(percent, label)
             await saved.clock.naps.nth(number)
-            saved.clock.advance(0.25)
+            saved.clock.advance(INTERVAL_S)
         assert saved.values == [(0, "a"), (60, "b"), (60, "c"), (100, "d")]
 
 
@@ -127,12 +127,12 @@ def test_any_reports_make_at_most_four_events_a_second(script: list[tuple[int, s
                     meter.report(*act)
                     newest = (max(newest[0], min(100, act[0])), act[1])
                 await turns(4)
-            saved.clock.advance(0.25)
+            saved.clock.advance(INTERVAL_S)
             await turns(6)
             values = [(0, "start"), *saved.values]
             assert values[-1] == newest
             assert all(before != after and before[0] <= after[0] for before, after in itertools.pairwise(values))
             times = [at for at, _, _ in saved]
-            assert all(later - earlier > 0.25 - 1e-6 for earlier, later in itertools.pairwise(times))
+            assert all(later - earlier > INTERVAL_S - 1e-6 for earlier, later in itertools.pairwise(times))
 
     asyncio.run(play())

@@ -13,6 +13,7 @@ from orchestrator.errors import BudgetExceededError, ModelError, StoreError
 from orchestrator.events import Fact, StepRunning
 from orchestrator.pipeline import PipelineMode
 from orchestrator.ports import AgentResult
+from orchestrator.progress import INTERVAL_S
 from orchestrator.records import Artifact, SavedEvent
 from orchestrator.states import RunState, StepState
 
@@ -163,7 +164,7 @@ async def test_agent_that_cancels_itself_is_a_failure_of_its_step(stage: RunStag
 
 
 async def test_progress_is_saved_and_the_newest_within_an_interval_wins(stage: RunStage) -> None:
-    """Reports within a quarter of a second are joined, the trailing one is saved when the interval is over."""
+    """Reports within an interval are joined, the trailing one is saved when the interval is over."""
     run = await stage.accept(BA)
     worker = stage.work(run)
     call = await stage.call(BA)
@@ -171,7 +172,7 @@ async def test_progress_is_saved_and_the_newest_within_an_interval_wins(stage: R
     await stage.clock.naps.nth(1)
     call.report(20, "b")
     call.report(30, "c")
-    stage.clock.advance(0.25)
+    stage.clock.advance(INTERVAL_S)
     await stage.publisher.until_running(30)
     await stage.clock.naps.nth(2)
     call.finish()

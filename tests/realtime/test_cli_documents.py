@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from realtime.cli_documents import MAX_BYTES, find_documents
+from realtime.cli.documents import MAX_BYTES, find_documents
 
 
 @pytest.fixture

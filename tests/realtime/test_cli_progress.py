@@ -10,8 +10,8 @@ import pytest
 from client_stage import RUN, snapshot
 from rich.console import Console
 
+from realtime.cli.progress import Bars, Board, ConnectionNotes, Lines, plain_line
 from realtime.client import ConnectionState, Reset, RunEvent, Transport
-from realtime.progress import Bars, Board, ConnectionNotes, Lines, plain_line
 from realtime.snapshot import RunSnapshot, StepSnapshot
 
 

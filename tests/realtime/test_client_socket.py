@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 from client_stage import RUN, WELCOME, Peer, Stage, attach, event, last, snapshot, subscribed
 
-from realtime import client_watch
 from realtime.client import (
     ConnectionState,
     ForbiddenError,
@@ -20,7 +19,8 @@ from realtime.client import (
     RunNotFoundError,
     ServerRefusedError,
 )
-from realtime.client_items import Backoff
+from realtime.client import watch as client_watch
+from realtime.client.items import Backoff
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from functools import partial
 import pytest
 from client_stage import PROJECT, RUN, Peer, Stage, attach, event, last, snapshot, sse
 
-from realtime import client_watch
 from realtime.client import (
     ConnectionState,
     ForbiddenError,
@@ -21,7 +20,8 @@ from realtime.client import (
     ServerRefusedError,
     Transport,
 )
-from realtime.client_items import Backoff
+from realtime.client import watch as client_watch
+from realtime.client.items import Backoff
 
 HEARTBEAT = sse({"type": "heartbeat", "run_id": RUN, "payload": {}}, with_id=False)
 

@@ -10,9 +10,9 @@ import pytest
 from client_stage import PROJECT, RUN, Peer, Script, Stage, attach, event, last
 
 from realtime.client import ConnectionLostError, RunClient, RunClientError, ServerRefusedError, Transport
-from realtime.client_errors import LinkLostError
-from realtime.client_items import Backoff, TransportChoice
-from realtime.client_site import Site
+from realtime.client.errors import LinkLostError
+from realtime.client.items import Backoff, TransportChoice
+from realtime.client.site import Site
 
 
 async def one_event(peer: Peer) -> None:

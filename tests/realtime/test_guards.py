@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import resource
 from pathlib import Path
 
@@ -81,8 +82,6 @@ async def test_fifty_abrupt_ends_leave_nothing_behind(tmp_path: Path) -> None:
 
 def peers_of(server: LiveServer) -> set[object]:
     """The connections that the server's guards know now."""
-    import gc
-
     (config,) = [thing for thing in gc.get_objects() if type(thing) is guards.GuardedConfig and len(thing.peers) > 0]
     return config.peers  # type: ignore[return-value]
 

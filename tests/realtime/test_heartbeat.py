@@ -31,7 +31,7 @@ async def watched(raw: RawSocket, run_id: str) -> AsyncIterator[RawSocket]:
 
 
 async def test_silent_sse_stream_beats_and_goes_on(tmp_path: Path) -> None:
-    """Heartbeats come in silence, without id and with an empty payload; events come whole before, between and after."""
+    """Heartbeats come in silence, without id and with an empty payload; events come whole around them."""
     async with live_server(tmp_path, heartbeat_s=0.05) as server:
         run = await seed_run(server)
         seen: list[tuple[int | None, str]] = []
@@ -112,12 +112,13 @@ async def test_peer_that_answers_nothing_is_let_go(tmp_path: Path) -> None:
 
 
 async def fill(run: SeededRun, count: int) -> None:
+    """Save and publish so many large events."""
     for _ in range(0, count, 50):
         await run.progress(*[BIG] * 50)
 
 
 async def test_peer_that_stops_reading_a_socket_is_cut_and_costs_nobody(tmp_path: Path) -> None:
-    """Invariant 5: a WebSocket viewer that takes nothing is cut after stuck_timeout_s; others get every event meanwhile."""
+    """Invariant 5: a WebSocket viewer that takes nothing for stuck_timeout_s is cut; others get every event."""
     async with live_server(tmp_path, stuck_timeout_s=0.5) as server:
         run = await seed_run(server)
         async with (
@@ -134,7 +135,7 @@ async def test_peer_that_stops_reading_a_socket_is_cut_and_costs_nobody(tmp_path
 
 
 async def test_peer_that_stops_reading_a_stream_is_cut_and_costs_nobody(tmp_path: Path) -> None:
-    """Invariant 5: an SSE viewer that takes nothing is cut after stuck_timeout_s; others get every event meanwhile."""
+    """Invariant 5: an SSE viewer that takes nothing for stuck_timeout_s is cut; others get every event."""
     async with live_server(tmp_path, stuck_timeout_s=0.5) as server:
         run = await seed_run(server)
         path = f"/api/v1/events/agent-runs/{run.id}"

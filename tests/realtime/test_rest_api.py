@@ -30,6 +30,7 @@ def server(shared: LiveServer) -> LiveServer:  # noqa: F811
 
 
 def bearer(token: str) -> dict[str, str]:
+    """The header that identifies by ``token``."""
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -152,7 +153,7 @@ async def test_limit_that_is_no_page_size_is_refused(server: LiveServer, limit: 
 
 
 async def test_documents_are_kept_versioned_and_deleted(server: LiveServer) -> None:
-    """JSON and multipart uploads are kept, the same path makes a new version, equal content the same, deletion is once."""
+    """JSON and form uploads are kept; the same path makes a new version, equal content the same; deletion is once."""
     path = f"{server.project}/documents"
     first = (await server.http.post(path, json={"path": "notes/a.md", "content": "one"})).json()["documents"][0]
     again = (await server.http.post(path, json={"path": "notes/a.md", "content": "one"})).json()["documents"][0]
@@ -275,7 +276,7 @@ def unsigned(token: str) -> str:
 
 
 async def test_token_that_proves_nothing_is_401_everywhere(server: LiveServer, anyone: httpx2.AsyncClient) -> None:
-    """No token, an expired one, one of another secret, ``alg: none``, one of another shape: 401, nothing of it told."""
+    """No token, one expired, of another secret, of ``alg: none`` or of another shape: 401, nothing of it told."""
     run_id = await server.start_run(["qa_consultant"])
     foreign = Tokens(b"another secret of at least 32 bytes").issue(server.home.user, 3600)
     tokens = [None, "x", "a.b.c", server.home.issue_token(-1), foreign, unsigned(server.token), "ü" * 3]
@@ -342,7 +343,7 @@ async def test_health_and_readiness_need_no_identity(server: LiveServer, anyone:
 
 
 async def test_every_answer_has_security_headers(server: LiveServer, anyone: httpx2.AsyncClient) -> None:
-    """Pages, JSON, errors and files carry nosniff, a tight referrer policy and a content policy without inline code or foreign hosts."""
+    """Pages, JSON and errors carry nosniff, a referrer policy, and a content policy without inline code."""
     for path in ("/healthz", "/sign-in", "/nothing", "/api/v1/agents", "/api/v1/nothing"):
         headers = (await anyone.get(path)).headers
         assert headers["X-Content-Type-Options"] == "nosniff", path
@@ -357,7 +358,7 @@ async def test_every_answer_has_security_headers(server: LiveServer, anyone: htt
 
 
 async def test_error_asked_for_by_a_person_is_a_page(server: LiveServer, anyone: httpx2.AsyncClient) -> None:
-    """Where ``Accept`` names HTML and the path is no API, an error is a page; what was asked for is not repeated raw."""
+    """Where ``Accept`` names HTML and the path is no API, an error is a page that repeats nothing raw."""
     answer = await anyone.get("/<script>alert(1)</script>", headers={"Accept": "text/html"})
     assert answer.status_code == 404
     assert answer.headers["Content-Type"].startswith("text/html")

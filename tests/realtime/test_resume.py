@@ -132,6 +132,7 @@ async def test_viewer_cut_after_every_single_event_misses_none(server: LiveServe
 
 
 async def finished(server: LiveServer, model: GatedModel) -> str:
+    """A run that went to its end."""
     run_id = await server.start_run()
     model.finish(*ALL_AGENTS)
     assert await sse_ids(server, run_id) == list(range(1, EVENTS + 1))
@@ -139,7 +140,7 @@ async def finished(server: LiveServer, model: GatedModel) -> str:
 
 
 async def test_cursor_at_the_end_gets_204_or_finished(server: LiveServer, model: GatedModel) -> None:
-    """Invariant 7: nothing is left: SSE answers 204 for good, WebSocket ``subscribed``, ``finished``, and stays open."""
+    """Invariant 7: nothing is left: SSE answers 204 for good, WebSocket ``finished``, and stays open."""
     run_id = await finished(server, model)
     for _ in range(2):
         async with sse(server, run_id, EVENTS) as stream:
@@ -154,7 +155,7 @@ async def test_cursor_at_the_end_gets_204_or_finished(server: LiveServer, model:
 
 
 async def test_cursor_in_the_query_counts_and_the_header_wins(server: LiveServer, model: GatedModel) -> None:
-    """``?last_event_id=`` resumes where no header can be set; a Last-Event-ID header goes before it, an empty one not."""
+    """``?last_event_id=`` resumes where no header can be set; a Last-Event-ID header, not an empty one, wins."""
     run_id = await finished(server, model)
     for cursor, query, first in (
         (None, "?last_event_id=4", 5),
@@ -171,6 +172,7 @@ BAD_CURSORS = ["999", "x", "-1", "1.5", "0x1", "١", "9" * 40, "1 OR 1=1", " "]
 
 
 def reset_reason(cursor: str) -> str:
+    """Why that cursor is reset."""
     return "cursor_ahead_of_log" if cursor == "999" else "malformed_cursor"
 
 

@@ -38,6 +38,7 @@ async def rest_of(socket: LiveSocket) -> tuple[list[dict[str, Any]], int | None]
 
 
 def subscribe(run_id: str, **more: Any) -> dict[str, Any]:
+    """The command to watch a run."""
     return {"op": "subscribe", "run_id": run_id, **more}
 
 

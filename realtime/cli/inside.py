@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from realtime.cli_errors import CommandError
+from realtime.cli.errors import CommandError
 from realtime.ports import DocumentInfo, RefusedError
 from realtime.server import Running, ServerError, serve
 from realtime.settings import Settings, SettingsError

@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 import httpx2
 import msgspec
 
-from realtime.client_errors import (
+from realtime.client.errors import (
     ConnectionLostError,
     ForbiddenError,
     NotAuthenticatedError,
@@ -27,9 +27,9 @@ from realtime.client_errors import (
     ServerRefusedError,
     refusal_of_response,
 )
-from realtime.client_items import ConnectionState, Position, Reset, RunEvent, Transport
-from realtime.client_site import Site
-from realtime.client_watch import OnConnection, Watch, WatchItem, WatchOptions
+from realtime.client.items import ConnectionState, Position, Reset, RunEvent, Transport
+from realtime.client.site import Site
+from realtime.client.watch import OnConnection, Watch, WatchItem, WatchOptions
 from realtime.ports import AgentInfo, ArtifactInfo, DocumentInfo, ProjectInfo
 from realtime.snapshot import RunSnapshot
 

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self
 
-from realtime.client_errors import ConnectionLostError, LinkLostError
-from realtime.client_items import (
+from realtime.client.errors import ConnectionLostError, LinkLostError
+from realtime.client.items import (
     Attached,
     Backoff,
     ConnectionState,
@@ -22,9 +22,9 @@ from realtime.client_items import (
     Transport,
     TransportChoice,
 )
-from realtime.client_site import Site
-from realtime.client_socket import socket_messages
-from realtime.client_sse import GetRun, sse_messages
+from realtime.client.site import Site
+from realtime.client.socket import socket_messages
+from realtime.client.sse import GetRun, sse_messages
 from realtime.snapshot import RunSnapshot
 
 WatchItem = RunEvent | Reset

@@ -17,10 +17,10 @@ import click
 from click.core import ParameterSource
 
 from realtime import __version__
-from realtime.cli_errors import BadUseError, CommandError, StoppedError
+from realtime.cli.errors import BadUseError, CommandError, StoppedError
 
 if TYPE_CHECKING:
-    from realtime.cli_reach import Reached, Target
+    from realtime.cli.reach import Reached, Target
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells have it."""
@@ -76,7 +76,7 @@ def serve(host: str | None, port: int | None, home: Path) -> None:
 
 
 async def _serve(host: str | None, port: int | None, home: Path) -> int:
-    from realtime.cli_inside import read_settings, served  # noqa: PLC0415
+    from realtime.cli.inside import read_settings, served  # noqa: PLC0415
 
     async with served(read_settings(home, host=host, port=port)) as server:
         click.echo(f"Serving {home} at {server.url}\nTo sign in: runcast token --link --home {home}")
@@ -93,7 +93,7 @@ def token(home: Path, link: bool) -> None:
 
 
 async def _token(home: Path, link: bool) -> int:
-    from realtime.cli_inside import find_running, make_link, make_token  # noqa: PLC0415
+    from realtime.cli.inside import find_running, make_link, make_token  # noqa: PLC0415
 
     if not link:
         click.echo(await make_token(home))
@@ -114,10 +114,10 @@ def import_(target: Target, paths: tuple[Path, ...]) -> None:
 
 
 async def _import(target: Target, paths: tuple[Path, ...]) -> int:
-    from realtime.cli_documents import find_documents  # noqa: PLC0415
-    from realtime.cli_follow import import_documents  # noqa: PLC0415
-    from realtime.cli_inside import opened  # noqa: PLC0415
-    from realtime.cli_reach import reach_running  # noqa: PLC0415
+    from realtime.cli.documents import find_documents  # noqa: PLC0415
+    from realtime.cli.follow import import_documents  # noqa: PLC0415
+    from realtime.cli.inside import opened  # noqa: PLC0415
+    from realtime.cli.reach import reach_running  # noqa: PLC0415
 
     async with reach_running(target) as reached:
         if reached is not None:
@@ -149,15 +149,15 @@ def run(target: Target, agents: str | None, mode: str, paths: tuple[Path, ...]) 
 
 
 async def _run(target: Target, agents: list[str] | None, mode: str, paths: tuple[Path, ...]) -> int:
-    from realtime.cli_reach import reach  # noqa: PLC0415
+    from realtime.cli.reach import reach  # noqa: PLC0415
 
     async with reach(target) as reached:
         return await _run_at(reached, agents, mode, paths)
 
 
 async def _run_at(reached: Reached, agents: list[str] | None, mode: str, paths: tuple[Path, ...]) -> int:
-    from realtime.cli_documents import find_documents  # noqa: PLC0415
-    from realtime.cli_follow import follow, import_documents, start  # noqa: PLC0415
+    from realtime.cli.documents import find_documents  # noqa: PLC0415
+    from realtime.cli.follow import follow, import_documents, start  # noqa: PLC0415
 
     if paths:
         await reached.unless_stopped(import_documents(find_documents(paths), reached.client.upload))
@@ -175,8 +175,8 @@ def watch(target: Target, run_id: UUID, last_event_id: int) -> None:
 
 
 async def _watch(target: Target, run_id: str, last_event_id: int) -> int:
-    from realtime.cli_follow import follow  # noqa: PLC0415
-    from realtime.cli_reach import reach  # noqa: PLC0415
+    from realtime.cli.follow import follow  # noqa: PLC0415
+    from realtime.cli.reach import reach  # noqa: PLC0415
 
     if target.url is None and not target.home.is_dir():
         raise CommandError(f"There is no home {target.home}; name it with --home, or a server with --url.")
@@ -202,8 +202,8 @@ def demo(once: bool, port: int | None, pace: float, paths: tuple[Path, ...]) -> 
 
 
 async def _demo(once: bool, port: int, pace: float, paths: tuple[Path, ...]) -> int:
-    from realtime.cli_inside import read_settings, served  # noqa: PLC0415
-    from realtime.cli_reach import Reached, Target  # noqa: PLC0415
+    from realtime.cli.inside import read_settings, served  # noqa: PLC0415
+    from realtime.cli.reach import Reached, Target  # noqa: PLC0415
     from realtime.client import RunClient  # noqa: PLC0415
 
     home = Path(tempfile.mkdtemp(prefix="runcast-demo-"))
@@ -229,7 +229,7 @@ def _free_port(wanted: int) -> int:
 
 def _target(context: click.Context, url: str | None, home: Path) -> Target:
     """Which server is meant: what was typed goes before what the environment says."""
-    from realtime.cli_reach import Target  # noqa: PLC0415
+    from realtime.cli.reach import Target  # noqa: PLC0415
 
     def typed(name: str) -> bool:
         return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -247,7 +247,7 @@ def _target(context: click.Context, url: str | None, home: Path) -> Target:
 
 def _finish(work: Coroutine[Any, Any, int]) -> None:
     """Do the work and exit with its code; what went wrong is one line on standard error."""
-    from realtime.client_errors import RunClientError  # noqa: PLC0415
+    from realtime.client.errors import RunClientError  # noqa: PLC0415
 
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:

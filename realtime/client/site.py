@@ -9,7 +9,7 @@ import httpx2
 from websockets.asyncio.client import ClientConnection
 
 from realtime import __version__
-from realtime.client_errors import RunClientError
+from realtime.client.errors import RunClientError
 
 USER_AGENT = f"runcast/{__version__}"
 CONNECT_S = 10.0

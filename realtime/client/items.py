@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from realtime.client_errors import LinkLostError
+from realtime.client.errors import LinkLostError
 from realtime.snapshot import RunSnapshot
 
 

@@ -9,9 +9,9 @@ from typing import Any, cast
 import httpx2
 import msgspec
 
-from realtime.client_errors import ConnectionLostError, LinkLostError, ServerRefusedError, refusal_of_response
-from realtime.client_items import Attached, Finished, LinkMessage, Pulse, Reset, RunEvent
-from realtime.client_site import CONNECT_S, Site
+from realtime.client.errors import ConnectionLostError, LinkLostError, ServerRefusedError, refusal_of_response
+from realtime.client.items import Attached, Finished, LinkMessage, Pulse, Reset, RunEvent
+from realtime.client.site import CONNECT_S, Site
 from realtime.snapshot import RunSnapshot
 
 GetRun = Callable[[str], Awaitable[RunSnapshot]]

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from realtime.cli_errors import StoppedError
-from realtime.cli_inside import Served, find_running, make_token, read_settings, served
+from realtime.cli.errors import StoppedError
+from realtime.cli.inside import Served, find_running, make_token, read_settings, served
 from realtime.client import RunClient
 
 _T = TypeVar("_T")

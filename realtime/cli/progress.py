@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from realtime.client_items import ConnectionState, Reset, RunEvent
+from realtime.client.items import ConnectionState, Reset, RunEvent
 from realtime.snapshot import StepSnapshot
 
 RUN = "-"

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import click
 
-from realtime.cli_documents import Found
-from realtime.cli_errors import BadUseError, CommandError, StoppedError
-from realtime.cli_reach import Reached
+from realtime.cli.documents import Found
+from realtime.cli.errors import BadUseError, CommandError, StoppedError
+from realtime.cli.progress import ConnectionNotes, make_display, printable
+from realtime.cli.reach import Reached
 from realtime.client import ConnectionState, ServerRefusedError
 from realtime.ports import DocumentInfo
-from realtime.progress import ConnectionNotes, make_display, printable
 from realtime.snapshot import RunSnapshot
 
 Keep = Callable[[str, bytes], Awaitable[DocumentInfo]]

@@ -11,9 +11,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, ProxyError
 from websockets.typing import Subprotocol
 
-from realtime.client_errors import LinkLostError, refusal
-from realtime.client_items import Attached, Finished, LinkMessage, Pulse, Reset, RunEvent
-from realtime.client_site import CONNECT_S, USER_AGENT, Site
+from realtime.client.errors import LinkLostError, refusal
+from realtime.client.items import Attached, Finished, LinkMessage, Pulse, Reset, RunEvent
+from realtime.client.site import CONNECT_S, USER_AGENT, Site
 from realtime.frames import SUBPROTOCOL, CloseCode
 from realtime.snapshot import RunSnapshot
 
