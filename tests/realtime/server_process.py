@@ -22,6 +22,8 @@ from realtime.server import serve
 from realtime.settings import Settings
 from realtime.wiring import Home
 
+TESTS = Path(__file__).parents[1]
+
 
 class FileGatedModel:
     """Answers when the test has put the agent's file in place."""
@@ -61,7 +63,7 @@ class ServerProcess:
             __file__,
             str(self._home),
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))},
         )
         assert self._process.stdout is not None
         self.url, self.token, self.project = (await self._process.stdout.readline()).decode().split()

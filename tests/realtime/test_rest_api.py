@@ -466,3 +466,19 @@ async def test_run_in_another_tenant_is_not_found(server: LiveServer) -> None:
     )
     shown = await server.http.get(f"{server.project}/agent-runs/{run_id}", headers=headers)
     assert refusal(shown) == (404, "PROJECT_NOT_FOUND")
+
+
+async def test_stream_over_http_1_0_is_whole_without_chunks(server: LiveServer) -> None:
+    """HTTP/1.0 knows no chunks: the events come as they are, and the end of the connection ends them."""
+    run = await seed_run(server)
+    await run.progress("a", "b")
+    await run.finish()
+    path = f"/api/v1/events/agent-runs/{run.id}"
+    async with raw_http(server.url, path, server.headers, version="1.0") as answer:
+        assert answer.status == 200
+        assert "transfer-encoding" not in answer.headers
+        assert answer.headers.get("connection") != "keep-alive"
+        events = (await answer.body()).decode().split("\n\n")
+    assert events[0].startswith("retry: ")
+    assert [event.split("\n")[0] for event in events[1:5]] == ["id: 1", "id: 2", "id: 3", "id: 4"]
+    assert '"all_done":true' in events[4]
