@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import structlog
 from quart import Quart, Response, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -17,6 +19,7 @@ from realtime.endpoints.pages import pages_blueprint
 from realtime.endpoints.runs import runs_blueprint
 from realtime.endpoints.session import session_blueprint
 from realtime.endpoints.socket import socket_blueprint
+from realtime.endpoints.static import static_blueprint
 from realtime.ports import RefusedError
 
 _log = structlog.get_logger(__name__)
@@ -30,7 +33,7 @@ CONTENT_SECURITY_POLICY = (
 
 def create_app(backend: Backend) -> Quart:
     """The application over ``backend``; it starts and stops nothing of its own."""
-    app = Quart("realtime", template_folder="web/templates", static_folder="web/static", static_url_path="/static")
+    app = Quart("realtime", template_folder="web/templates", static_folder=None)
     app.asgi_websocket_class = BoundedWebsocket
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     for blueprint in (
@@ -44,6 +47,7 @@ def create_app(backend: Backend) -> Quart:
         ops_blueprint,
     ):
         app.register_blueprint(blueprint(backend))
+    app.register_blueprint(static_blueprint(Path(app.root_path) / "web" / "static"))
     app.register_error_handler(RefusedError, _refuse)
     app.register_error_handler(HTTPException, _refuse_http)
     app.register_error_handler(Exception, _fail)

@@ -26,6 +26,7 @@ from realtime.app import create_app
 from realtime.auth import Role, Tokens, hash_code, new_code
 from realtime.broadcaster import Broadcaster
 from realtime.endpoints.backend import Backend
+from realtime.frames import Limits
 from realtime.ports import Accounts, DocumentInfo, User
 from realtime.settings import Settings
 from realtime.wiring.adapters import BroadcastPublisher, StoredAccounts, StoredLog, StoredRuns
@@ -71,6 +72,7 @@ class Home:
             accounts=StoredAccounts(store),
             tokens=tokens,
             broadcaster=broadcaster,
+            limits=Limits(identify_s=settings.identify_timeout_s),
         )
         self.app: Quart = create_app(self.backend)
 

@@ -482,3 +482,14 @@ async def test_stream_over_http_1_0_is_whole_without_chunks(server: LiveServer) 
     assert events[0].startswith("retry: ")
     assert [event.split("\n")[0] for event in events[1:5]] == ["id: 1", "id: 2", "id: 3", "id: 4"]
     assert '"all_done":true' in events[4]
+
+
+async def test_static_file_is_served_once_and_then_confirmed(server: LiveServer) -> None:
+    """A script of the page comes with its type and a tag; asked for again with that tag, only 304 comes back."""
+    first = await server.http.get("/static/page.js")
+    assert first.status_code == 200
+    assert first.headers["content-type"].startswith("text/javascript")
+    again = await server.http.get("/static/page.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    missing = await server.http.get("/static/none.js")
+    assert (missing.status_code, missing.json()["error"]) == (404, "NOT_FOUND")
