@@ -7,7 +7,7 @@ from quart import Blueprint, Response, request
 from realtime.auth import Action
 from realtime.endpoints.answers import answer
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import authorize, identify, parse_id
+from realtime.endpoints.guard import enter_project, parse_id
 from realtime.ports import RefusedError
 
 
@@ -17,9 +17,7 @@ def artifacts_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("")
     async def list_artifacts(project_id: str) -> Response:
-        principal = identify(backend.tokens)
-        project_id = parse_id(project_id, "project")
-        await authorize(backend, principal, project_id, Action.READ)
+        principal, project_id = await enter_project(backend, project_id, Action.READ)
         run_id = request.args.get("run_id")
         if run_id is not None:
             run_id = parse_id(run_id, "run")
@@ -27,9 +25,7 @@ def artifacts_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("/<artifact_id>")
     async def get_artifact(project_id: str, artifact_id: str) -> Response:
-        principal = identify(backend.tokens)
-        project_id = parse_id(project_id, "project")
-        await authorize(backend, principal, project_id, Action.READ)
+        principal, project_id = await enter_project(backend, project_id, Action.READ)
         artifact_id = parse_id(artifact_id, "artifact")
         artifact = await backend.runs.get_artifact(principal.tenant, project_id, artifact_id)
         if artifact is None:

@@ -8,7 +8,7 @@ from quart import Blueprint, Response, request
 from realtime.auth import Action
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import authorize, identify, parse_id
+from realtime.endpoints.guard import enter_project, parse_id
 from realtime.ports import RefusedError
 
 
@@ -23,24 +23,18 @@ def documents_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("")
     async def list_documents(project_id: str) -> Response:
-        principal = identify(backend.tokens)
-        project_id = parse_id(project_id, "project")
-        await authorize(backend, principal, project_id, Action.READ)
+        principal, project_id = await enter_project(backend, project_id, Action.READ)
         return answer({"documents": await backend.runs.list_documents(principal.tenant, project_id)})
 
     @blueprint.post("")
     async def add_documents(project_id: str) -> Response:
-        principal = identify(backend.tokens)
-        project_id = parse_id(project_id, "project")
-        await authorize(backend, principal, project_id, Action.WRITE_DOCUMENTS)
+        principal, project_id = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
         uploaded = await _read_upload()
         return answer({"documents": await backend.runs.add_documents(principal.tenant, project_id, uploaded)}, 201)
 
     @blueprint.delete("/<document_id>")
     async def delete_document(project_id: str, document_id: str) -> Response:
-        principal = identify(backend.tokens)
-        project_id = parse_id(project_id, "project")
-        await authorize(backend, principal, project_id, Action.WRITE_DOCUMENTS)
+        principal, project_id = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
         document_id = parse_id(document_id, "document")
         if not await backend.runs.delete_document(principal.tenant, project_id, document_id):
             raise RefusedError(404, "DOCUMENT_NOT_FOUND", "There is no such document.")

@@ -77,6 +77,19 @@ async def authorize(backend: Backend, principal: Principal, project_id: str, act
     raise RefusedError(403, "FORBIDDEN", f"Your role in this project does not allow to {action.replace('_', ' ')}.")
 
 
+async def enter_project(backend: Backend, project_id: str, action: Action) -> tuple[Principal, str]:
+    """Who sent the current request, and the project's id in canonical form, for somebody who may do ``action`` there.
+
+    Raises:
+        RefusedError: 401, 400 for an id that is none, 404 or 403.
+
+    """
+    principal = identify(backend.tokens)
+    project_id = parse_id(project_id, "project")
+    await authorize(backend, principal, project_id, action)
+    return principal, project_id
+
+
 async def find_run(backend: Backend, principal: Principal, run_id: str, action: Action) -> RunSnapshot:
     """The run as it is now, for somebody who may do ``action`` with it.
 
