@@ -76,19 +76,30 @@ class RunStore(Protocol):
         ...
 
     async def list_artifacts(
-        self, tenant: str, project_id: str, run_id: str | None = None, limit: int = 200
+        self,
+        tenant: str,
+        project_id: str,
+        run_id: str | None = None,
+        limit: int = 200,
+        *,
+        with_content: bool = False,
     ) -> tuple[Artifact, ...]:
-        """Artifacts of a project or of one run of it, newest first, with their content."""
+        """Artifacts of a project or of one run of it, newest first; ``content`` is empty unless asked for."""
         ...
 
 
 class DocumentStore(Protocol):
     """The documents of all tenants' projects."""
 
-    async def add_document(self, tenant: str, project_id: str, path: str, text: str) -> Document:
-        """Keep a document; the same path again makes the next version, equal text again the same version.
+    async def add_documents(
+        self, tenant: str, project_id: str, documents: Sequence[tuple[str, str]]
+    ) -> tuple[Document, ...]:
+        """Keep documents, each a path and its text: all or none. The answer has one for each, in order, without text.
+
+        The same path again, also in one call, makes the next version; equal text again is the same version.
 
         Raises:
+            InvalidDocumentError: one of the texts has no UTF-8.
             ProjectNotFoundError: the tenant has no such project.
 
         """

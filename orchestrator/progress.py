@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import structlog
+
+from orchestrator.errors import StoreError
 from orchestrator.ports import Clock
+
+_log = structlog.get_logger(__name__)
 
 INTERVAL_S = 1 / 3
 """With the start of the attempt, which is told at once, at most four a second per step."""
@@ -33,11 +38,16 @@ class ProgressMeter:
             self._changed.set()
 
     async def run(self) -> None:
-        """Save what is reported, until cancelled or until saving fails."""
+        """Save what is reported, until cancelled, or the claim is lost. What the store refuses is tried again."""
         while True:
             await self._changed.wait()
             self._changed.clear()
-            if self._saved != (self.percent, self._label):
-                self._saved = (self.percent, self._label)
-                await self._save(*self._saved)
+            newest = (self.percent, self._label)
+            if self._saved != newest:
+                try:
+                    await self._save(*newest)
+                    self._saved = newest
+                except StoreError:
+                    _log.warning("progress cannot be saved yet", exc_info=True)
+                    self._changed.set()
                 await self._clock.sleep(INTERVAL_S)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
 import structlog
 
 from orchestrator.context import build_context
-from orchestrator.errors import ClaimLostError
+from orchestrator.errors import ClaimLostError, StoreError
 from orchestrator.events import INTERRUPTED, STEP_FAILED, RunEnded, StepError
 from orchestrator.pipeline import PipelineMode
 from orchestrator.ports import Agent, Clock, DocumentStore, LanguageModel, Publisher, RunStore
@@ -42,21 +43,40 @@ class Runner:
         says, to be taken over; every save that was begun has then ended.
 
         Raises:
-            StoreError: the store cannot keep the run's end; the run is left to be taken over.
+            StoreError: the store failed; the run is as its log says, and can be taken up again.
 
         """
+        async with self._claimed(tenant, run_id) as pipeline:
+            if pipeline is not None:
+                await pipeline.run()
+
+    async def give_up(self, tenant: str, run_id: str, message: str) -> None:
+        """Claim the run and end it as it stands, INTERRUPTED.
+
+        Raises:
+            StoreError: the store failed; the run has not ended.
+
+        """
+        async with self._claimed(tenant, run_id) as pipeline:
+            if pipeline is not None:
+                await pipeline.give_up(message)
+
+    @contextlib.asynccontextmanager
+    async def _claimed(self, tenant: str, run_id: str) -> AsyncIterator[_Pipeline | None]:
+        """The run's steps, claimed; None: it has ended. Losing the claim ends the work without a trace."""
         token = uuid4().hex
         record = await self.runs.claim_run(tenant, run_id, token)
         if record is None:
+            yield None
             return
         recorder = Recorder(self.runs, self.publisher, tenant, record, token)
-        pipeline = _Pipeline(self, recorder, tenant, record)
         try:
-            await pipeline.run()
+            yield _Pipeline(self, recorder, tenant, record)
         except ClaimLostError:
             _log.info("run claimed away", run_id=run_id)
         finally:
-            await recorder.settle()
+            with contextlib.suppress(StoreError):
+                await recorder.catch_up()
 
 
 class _Pipeline:
@@ -69,20 +89,20 @@ class _Pipeline:
         self._record = record
 
     async def run(self) -> None:
-        """Carry out what is unfinished; whatever happens on the way, the run ends.
+        """Carry out what is unfinished; whatever happens on the way but for the store, the run ends.
 
         Raises:
             ClaimLostError: the run is another worker's now.
-            StoreError: not even the end can be saved.
+            StoreError: the store failed.
 
         """
         try:
             await self._run_steps()
-        except ClaimLostError:
+        except (ClaimLostError, StoreError):
             raise
         except Exception as error:
             _log.exception("run failed outside its steps", run_id=self._record.id)
-            await self._give_up(f"The run could not go on ({type(error).__name__}).")
+            await self.give_up(f"The run could not go on ({type(error).__name__}).")
 
     async def _run_steps(self) -> None:
         documents = await self._runner.documents.list_documents(self._tenant, self._record.project_id, with_text=True)
@@ -91,7 +111,7 @@ class _Pipeline:
         else:
             await self._run_side_by_side(documents)
 
-    async def _give_up(self, message: str) -> None:
+    async def give_up(self, message: str) -> None:
         """End the run as it stands, because of something that is no step's failure."""
         await self._recorder.catch_up()
         if not self._recorder.ended:
@@ -142,7 +162,9 @@ class _Pipeline:
 
     async def _finished_artifacts(self) -> list[Artifact]:
         """What the steps that completed before this worker came have left, in the order of the steps."""
-        saved = await self._runner.runs.list_artifacts(self._tenant, self._record.project_id, self._record.id)
+        saved = await self._runner.runs.list_artifacts(
+            self._tenant, self._record.project_id, self._record.id, with_content=True
+        )
         by_id = {artifact.id: artifact for artifact in saved}
         return [by_id[step.artifact_id] for step in self._record.steps if step.artifact_id in by_id]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from itertools import count
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -20,6 +21,9 @@ from orchestrator.runner import Runner
 _log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
+
+STORE_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
+"""Waits before a run is taken up again that the store failed; after the last it is given up as soon as that works."""
 
 
 class Orchestrator:
@@ -109,11 +113,20 @@ class Orchestrator:
             self._spawn(self._work(tenant, run_id))
 
     async def _work(self, tenant: str, run_id: str) -> None:
-        async with self._slots:
+        """Carry the run to its end. What the store refuses is tried again from where the log then stands."""
+        for attempt in count():
+            delay_s = STORE_RETRY_S[min(attempt, len(STORE_RETRY_S) - 1)]
             try:
-                await self._runner.run(tenant, run_id)
+                async with self._slots:
+                    if attempt < len(STORE_RETRY_S):
+                        await self._runner.run(tenant, run_id)
+                    else:
+                        await self._runner.give_up(tenant, run_id, "The run could not be kept.")
             except Exception:
-                _log.exception("run left unfinished", run_id=run_id)
+                _log.warning("run not finished, trying again", run_id=run_id, delay_s=delay_s, exc_info=True)
+                await self._runner.clock.sleep(delay_s)
+            else:
+                return
 
     def _spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.get_running_loop().create_task(work)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import structlog
-from quart import Quart, Response, render_template, request
+from quart import Quart, Request, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from realtime.endpoints.answers import error_answer
@@ -24,7 +25,8 @@ from realtime.ports import RefusedError
 
 _log = structlog.get_logger(__name__)
 
-MAX_REQUEST_BYTES = 32 * 1024 * 1024
+MAX_REQUEST_BYTES = 64 * 1024
+MAX_UPLOAD_BYTES = 32 * 1024 * 1024
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; connect-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'none'"
@@ -35,7 +37,7 @@ def create_app(backend: Backend) -> Quart:
     """The application over ``backend``; it starts and stops nothing of its own."""
     app = Quart("realtime", template_folder="web/templates", static_folder=None)
     app.asgi_websocket_class = BoundedWebsocket
-    app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    app.request_class = BoundedRequest
     for blueprint in (
         runs_blueprint,
         documents_blueprint,
@@ -55,10 +57,22 @@ def create_app(backend: Backend) -> Quart:
     return app
 
 
+class BoundedRequest(Request):
+    """A request whose body may be large only where documents are uploaded."""
+
+    def __init__(self, method: str, scheme: str, path: str, *rest: Any, **options: Any) -> None:
+        options["max_content_length"] = MAX_REQUEST_BYTES
+        if path.endswith("/documents"):
+            options["max_content_length"] = MAX_UPLOAD_BYTES
+        super().__init__(method, scheme, path, *rest, **options)
+
+
 async def _refuse(error: RefusedError) -> Response:
     """An error as JSON, or as a page where a person asked for one."""
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
         return error_answer(error)
+    if error.status == 401:
+        return Response(status=303, headers={"Location": "/sign-in"})
     page = await render_template("error.html", status=error.status, code=error.code, message=error.message)
     return Response(page, error.status)
 

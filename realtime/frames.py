@@ -70,11 +70,13 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="op"):
     ref: Ref = None
 
 
-class _RunCommand(_Command, frozen=True, kw_only=True):
+class RunCommand(_Command, frozen=True, kw_only=True):
+    """A command about one run."""
+
     run_id: UUID
 
 
-class Subscribe(_RunCommand, frozen=True, kw_only=True, tag="subscribe", rename={"start": "from"}):
+class Subscribe(RunCommand, frozen=True, kw_only=True, tag="subscribe", rename={"start": "from"}):
     """Watch a run from a cursor. ``last_event_id`` may be anything: what is no id is answered with a reset."""
 
     last_event_id: Any = UNSET
@@ -82,11 +84,11 @@ class Subscribe(_RunCommand, frozen=True, kw_only=True, tag="subscribe", rename=
     start: str = "start"
 
 
-class Unsubscribe(_RunCommand, frozen=True, kw_only=True, tag="unsubscribe"):
+class Unsubscribe(RunCommand, frozen=True, kw_only=True, tag="unsubscribe"):
     """Stop watching a run."""
 
 
-class Ack(_RunCommand, frozen=True, kw_only=True, tag="ack"):
+class Ack(RunCommand, frozen=True, kw_only=True, tag="ack"):
     """Everything up to ``event_id`` of a run has been handled."""
 
     event_id: Whole

@@ -172,10 +172,6 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
 class Accounts(Protocol):
     """Who there is, and what they may do where."""
 
-    async def get_user(self, tenant: str, user_id: str) -> User | None:
-        """The user of that id, if the tenant has it."""
-        ...
-
     async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
         """The user's role in the project; None: not a member, or no such project."""
         ...

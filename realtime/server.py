@@ -30,6 +30,8 @@ MESSAGE_BYTES = 128 * 1024
 DRAIN_S = 3.0
 """How long streams may take to say goodbye before they are cut."""
 PEER_TIMEOUT_MS = 35_000
+SEND_BUFFER_BYTES = 64 * 1024
+"""What the kernel takes for one peer that does not read; left to itself it takes megabytes."""
 
 
 class ServerError(Exception):
@@ -123,6 +125,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PEER_TIMEOUT_MS)
         listener.bind((host, port))

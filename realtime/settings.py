@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         timeouts = ("heartbeat_s", "idle_timeout_s", "stuck_timeout_s", "identify_timeout_s")
-        for name in (*timeouts, "reconcile_s", "retention_days"):
-            if getattr(self, name) <= 0:
+        for name in (*timeouts, "reconcile_s", "retention_days", "session_ttl_s", "link_ttl_s"):
+            if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
+        if self.idle_timeout_s < 2 * self.heartbeat_s:
+            raise SettingsError(
+                f"idle_timeout_s is {self.idle_timeout_s:g}; expected at least twice heartbeat_s "
+                f"({self.heartbeat_s:g}): a silent peer is asked for a sign of life once per heartbeat"
+            )
         if not 0 <= self.port <= 65535:
             raise SettingsError(f"port is {self.port}; expected 0 to 65535")
         if self.max_runs_at_once < 1:
@@ -85,4 +91,5 @@ def _read(variable: str, text: str, kind: Any) -> Any:
             return tuple(float(part) for part in text.split(",") if part.strip())
         return msgspec.convert(text, kind, strict=False)
     except (msgspec.ValidationError, ValueError):
-        raise SettingsError(f"{variable}={text!r} cannot be read; expected {kind}") from None
+        expected = {float: "a number", tuple[float, ...]: "numbers with commas between"}.get(kind, "a whole number")
+        raise SettingsError(f"{variable} is {text!r}; expected {expected}") from None

@@ -62,6 +62,8 @@ class Ending(Enum):
     """The run's terminal event has been handed to the outlet."""
     LOST = auto()
     """The log no longer holds what follows the cursor: the viewer needs a reset."""
+    FAILED = auto()
+    """Its outlet failed: the viewer must come back over another connection."""
 
 
 class Subscription:
@@ -119,7 +121,7 @@ class Subscription:
 
     def _fail(self) -> None:
         _log.exception("a viewer's outlet failed; its subscription is closed", run_id=self._topic.key.run_id)
-        self.close()
+        self._end(Ending.FAILED)
 
     def _resume(self) -> None:
         self._waiting = False
@@ -150,7 +152,7 @@ class Subscription:
             self._take(page)
         except Exception:
             self._fail()
-        if topic.tail is None and len(page) < PAGE:
+        if not self.closed and topic.tail is None and len(page) < PAGE:
             topic.learn_head(page[-1].id if page else self.cursor)
         self.feed()
 
@@ -195,7 +197,7 @@ class Topic:
         tail = self.tail or self.learn_head(events[0].id - 1)
         for event in events:
             if tail.append(event) is Appended.GAP:
-                self.mend(event.id)
+                self.mend(events[-1].id)
                 break
         self._on_grown(self)
 

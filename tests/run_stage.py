@@ -275,7 +275,8 @@ class RunStage:
 
     async def add_document(self, path: str, text: str) -> Document:
         """Another document."""
-        return await self.store.documents.add_document(self.tenant, self.project_id, path, text)
+        (kept,) = await self.store.documents.add_documents(self.tenant, self.project_id, [(path, text)])
+        return kept
 
 
 async def finished(task: asyncio.Task[Item]) -> Item:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from orchestrator.records import Artifact
-from orchestrator.store.base import Session, Statement, bounded
+from orchestrator.store.base import Session, Statement, Value, bounded
 
 INSERT = """
     INSERT INTO {tenant}.artifacts
@@ -22,14 +22,16 @@ ONE = """
 """
 
 OF_PROJECT = """
-    SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type, a.content, a.created_at
+    SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
+        CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
     FROM {tenant}.artifacts a JOIN {tenant}.agent_runs r ON r.id = a.run_id
     WHERE r.project_id = :project_id
     ORDER BY a.created_at DESC, a.id DESC LIMIT :limit
 """
 
 OF_RUN = """
-    SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type, a.content, a.created_at
+    SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
+        CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
     FROM {tenant}.artifacts a JOIN {tenant}.agent_runs r ON r.id = a.run_id
     WHERE r.project_id = :project_id AND a.run_id = :run_id
     ORDER BY a.created_at DESC, a.id DESC LIMIT :limit
@@ -48,10 +50,16 @@ async def find_artifact(session: Session, project_id: str, artifact_id: str) -> 
     return None if row is None else msgspec.convert(row, Artifact)
 
 
-async def newest_artifacts(session: Session, project_id: str, run_id: str | None, limit: int) -> tuple[Artifact, ...]:
-    """Up to ``limit`` artifacts of the project, or of one of its runs, newest first; equally new ones by id."""
+async def newest_artifacts(
+    session: Session, project_id: str, run_id: str | None, limit: int, *, with_content: bool
+) -> tuple[Artifact, ...]:
+    """Up to ``limit`` artifacts of the project, or of one of its runs, newest first; equally new ones by id.
+
+    Their content is read only if asked for, and empty otherwise.
+    """
+    asked: dict[str, Value] = {"project_id": project_id, "limit": bounded(limit), "with_content": int(with_content)}
     if run_id is None:
-        rows = await session.fetch_all(OF_PROJECT, project_id=project_id, limit=bounded(limit))
+        rows = await session.fetch_all(OF_PROJECT, **asked)
     else:
-        rows = await session.fetch_all(OF_RUN, project_id=project_id, run_id=run_id, limit=bounded(limit))
+        rows = await session.fetch_all(OF_RUN, run_id=run_id, **asked)
     return msgspec.convert(rows, tuple[Artifact, ...])

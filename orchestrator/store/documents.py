@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
@@ -46,42 +48,39 @@ ALL_WITH_TEXT = """
 DELETE = "DELETE FROM {tenant}.documents WHERE id = :id AND project_id = :project_id RETURNING id"
 
 
+class _Given(NamedTuple):
+    """A document to keep, measured before the database is held."""
+
+    path: str
+    text: str
+    size: int
+    digest: str
+
+    @classmethod
+    def of(cls, path: str, text: str) -> _Given:
+        try:
+            content = text.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidDocumentError(f"The text of {path[:64]!r} has no UTF-8: {error.reason}.") from error
+        return cls(path, text, len(content), sha256(content).hexdigest())
+
+
 class DocumentStore:
     """`orchestrator.ports.DocumentStore` on any of the databases. A tenant that does not exist has nothing."""
 
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
 
-    async def add_document(self, tenant: str, project_id: str, path: str, text: str) -> Document:
-        """See `orchestrator.ports.DocumentStore.add_document`. The answer is without the text.
+    async def add_documents(
+        self, tenant: str, project_id: str, documents: Sequence[tuple[str, str]]
+    ) -> tuple[Document, ...]:
+        """See `orchestrator.ports.DocumentStore.add_documents`."""
+        given = [_Given.of(path, text) for path, text in documents]
 
-        Raises:
-            InvalidDocumentError: the text has no UTF-8.
-
-        """
-        try:
-            content = text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidDocumentError(f"The text of {path[:64]!r} has no UTF-8: {error.reason}.") from error
-        digest = sha256(content).hexdigest()
-
-        async def add(session: Session) -> Document:
+        async def add(session: Session) -> tuple[Document, ...]:
             if await session.fetch_one(PROJECT, project_id=project_id) is None:
                 raise ProjectNotFoundError(f"Tenant {tenant!r} has no project {project_id!r}.")
-            row = await session.fetch_one(
-                NEXT_VERSION, id=str(uuid4()), project_id=project_id, path=path, size=len(content), digest=digest
-            )
-            if row is None:
-                return msgspec.convert(await session.fetch_one(BY_PATH, project_id=project_id, path=path), Document)
-            document = msgspec.convert(row, Document)
-            await session.execute(
-                INSERT_TEXT,
-                document_id=document.id,
-                version=document.version,
-                text=text,
-                created_at=document.created_at,
-            )
-            return document
+            return tuple([await _keep(session, project_id, each) for each in given])
 
         return await self._databases.write(tenant, add)
 
@@ -105,3 +104,20 @@ class DocumentStore:
             return await self._databases.write(tenant, delete)
         except TenantNotFoundError:
             return False
+
+
+async def _keep(session: Session, project_id: str, given: _Given) -> Document:
+    row = await session.fetch_one(
+        NEXT_VERSION, id=str(uuid4()), project_id=project_id, path=given.path, size=given.size, digest=given.digest
+    )
+    if row is None:  # the newest version is equal
+        return msgspec.convert(await session.fetch_one(BY_PATH, project_id=project_id, path=given.path), Document)
+    document = msgspec.convert(row, Document)
+    await session.execute(
+        INSERT_TEXT,
+        document_id=document.id,
+        version=document.version,
+        text=given.text,
+        created_at=document.created_at,
+    )
+    return document

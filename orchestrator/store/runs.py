@@ -219,12 +219,18 @@ class RunStore:
         return await read_or(self._databases, tenant, read, None)
 
     async def list_artifacts(
-        self, tenant: str, project_id: str, run_id: str | None = None, limit: int = 200
+        self,
+        tenant: str,
+        project_id: str,
+        run_id: str | None = None,
+        limit: int = 200,
+        *,
+        with_content: bool = False,
     ) -> tuple[Artifact, ...]:
         """See `orchestrator.ports.RunStore.list_artifacts`."""
 
         async def read(session: Session) -> tuple[Artifact, ...]:
-            return await newest_artifacts(session, project_id, run_id, limit)
+            return await newest_artifacts(session, project_id, run_id, limit, with_content=with_content)
 
         return await read_or(self._databases, tenant, read, ())
 

@@ -77,9 +77,12 @@ def serve(host: str | None, port: int | None, home: Path) -> None:
 
 async def _serve(host: str | None, port: int | None, home: Path) -> int:
     from realtime.cli.inside import read_settings, served  # noqa: PLC0415
+    from realtime.cli.reach import Target  # noqa: PLC0415
 
     async with served(read_settings(home, host=host, port=port)) as server:
-        click.echo(f"Serving {home} at {server.url}\nTo sign in: runcast token --link --home {home}")
+        click.echo(f"Serving {home} at {server.url}")
+        click.echo(f"To sign in, once: {await server.home.sign_in_link(server.url)}")
+        click.echo(f"For another link: runcast token --link {Target(home).options}")
         await server.ending()
     return 0
 
@@ -93,14 +96,18 @@ def token(home: Path, link: bool) -> None:
 
 
 async def _token(home: Path, link: bool) -> int:
-    from realtime.cli.inside import find_running, make_link, make_token  # noqa: PLC0415
+    from realtime.cli.inside import find_running, is_home, make_link, make_token  # noqa: PLC0415
+    from realtime.cli.reach import Target  # noqa: PLC0415
 
+    to_serve = f"runcast serve {Target(home).options}"
+    if not is_home(home):
+        raise CommandError(f"There is no home {home}; make one with: {to_serve}")
     if not link:
         click.echo(await make_token(home))
         return 0
     url = await find_running(home)
     if url is None:
-        raise CommandError(f"No server serves {home}; start one with: runcast serve --home {home}")
+        raise CommandError(f"No server serves {home}; start one with: {to_serve}")
     click.echo(await make_link(home, url))
     return 0
 
@@ -114,17 +121,16 @@ def import_(target: Target, paths: tuple[Path, ...]) -> None:
 
 
 async def _import(target: Target, paths: tuple[Path, ...]) -> int:
-    from realtime.cli.documents import find_documents  # noqa: PLC0415
     from realtime.cli.follow import import_documents  # noqa: PLC0415
     from realtime.cli.inside import opened  # noqa: PLC0415
     from realtime.cli.reach import reach_running  # noqa: PLC0415
 
     async with reach_running(target) as reached:
         if reached is not None:
-            await import_documents(find_documents(paths), reached.client.upload, name_each=True)
+            await import_documents(paths, reached.client.upload, name_each=True)
             return 0
     async with opened(target.home) as home:
-        await import_documents(find_documents(paths), home.upload, name_each=True)
+        await import_documents(paths, home.upload, name_each=True)
     return 0
 
 
@@ -156,12 +162,12 @@ async def _run(target: Target, agents: list[str] | None, mode: str, paths: tuple
 
 
 async def _run_at(reached: Reached, agents: list[str] | None, mode: str, paths: tuple[Path, ...]) -> int:
-    from realtime.cli.documents import find_documents  # noqa: PLC0415
-    from realtime.cli.follow import follow, import_documents, start  # noqa: PLC0415
+    from realtime.cli.follow import choose_agents, follow, import_documents, start  # noqa: PLC0415
 
+    selected = await reached.unless_stopped(choose_agents(reached, agents))
     if paths:
-        await reached.unless_stopped(import_documents(find_documents(paths), reached.client.upload))
-    started = await reached.unless_stopped(start(reached, agents, mode))
+        await reached.unless_stopped(import_documents(paths, reached.client.upload))
+    started = await reached.unless_stopped(start(reached, selected, mode))
     return 0 if await follow(reached, started.id) else 1
 
 
@@ -176,9 +182,10 @@ def watch(target: Target, run_id: UUID, last_event_id: int) -> None:
 
 async def _watch(target: Target, run_id: str, last_event_id: int) -> int:
     from realtime.cli.follow import follow  # noqa: PLC0415
+    from realtime.cli.inside import is_home  # noqa: PLC0415
     from realtime.cli.reach import reach  # noqa: PLC0415
 
-    if target.url is None and not target.home.is_dir():
+    if target.url is None and not is_home(target.home):
         raise CommandError(f"There is no home {target.home}; name it with --home, or a server with --url.")
     async with reach(target) as reached:
         return 0 if await follow(reached, run_id, last_event_id) else 1
@@ -190,15 +197,16 @@ async def _watch(target: Target, run_id: str, last_event_id: int) -> int:
     "--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000 if it is free]"
 )
 @click.option("--pace", type=click.FloatRange(0), default=DEMO_PACE_S, show_default=True, help="Seconds per agent.")
+@click.option("--default-docs", type=click.Path(path_type=Path), default=Path("docs"), hidden=True)
 @paths_argument
-def demo(once: bool, port: int | None, pace: float, paths: tuple[Path, ...]) -> None:
+def demo(once: bool, port: int | None, pace: float, default_docs: Path, paths: tuple[Path, ...]) -> None:
     """Show it all: a server in a fresh home, docs/ (or PATHs) imported, a run of all agents, a link to the page.
 
     Without --once it goes on serving until Ctrl-C.
     """
-    if not paths and not Path("docs").is_dir():
-        raise click.UsageError("There is no folder docs here; name what to import: runcast demo PATH...")
-    _finish(_demo(once, _free_port(8000) if port is None else port, pace, paths or (Path("docs"),)))
+    if not paths and not default_docs.is_dir():
+        raise click.UsageError(f"There is no folder {default_docs} here; name what to import: runcast demo PATH...")
+    _finish(_demo(once, _free_port(8000) if port is None else port, pace, paths or (default_docs,)))
 
 
 async def _demo(once: bool, port: int, pace: float, paths: tuple[Path, ...]) -> int:
@@ -256,14 +264,13 @@ def _finish(work: Coroutine[Any, Any, int]) -> None:
         code = INTERRUPTED
     except BadUseError as error:
         raise click.UsageError(str(error)) from None
-    except (CommandError, RunClientError) as error:
-        raise click.ClickException(str(error)) from None
     except BrokenPipeError:
         raise  # click ends quietly when nobody reads on
     except Exception as error:
-        if os.environ.get("RUNCAST_LOG_LEVEL") == "debug":
+        expected = isinstance(error, CommandError | RunClientError)
+        if os.environ.get("RUNCAST_LOG_LEVEL") == "debug" and (error.__cause__ or not expected):
             raise
-        raise click.ClickException(f"{type(error).__name__}: {error}") from None
+        raise click.ClickException(str(error) if expected else f"{type(error).__name__}: {error}") from None
     raise SystemExit(code)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import click
 
-from realtime.cli.documents import Found
+from realtime.cli.documents import Found, find_documents
 from realtime.cli.errors import BadUseError, CommandError, StoppedError
 from realtime.cli.progress import ConnectionNotes, make_display, printable
 from realtime.cli.reach import Reached
@@ -18,17 +20,19 @@ from realtime.snapshot import RunSnapshot
 Keep = Callable[[str, bytes], Awaitable[DocumentInfo]]
 _ABOUT_THE_DOCUMENT = frozenset({"INVALID_DOCUMENT", "DOCUMENT_TOO_LARGE"})
 _BAD_USE = frozenset({"INVALID_AGENT_TYPE", "DUPLICATE_AGENT", "NO_AGENTS_SELECTED", "INVALID_PIPELINE_MODE"})
+FIRST_CONNECTION_S = 30.0
+"""How long a server may stay out of reach before anything was heard of it; once it answered, it may stay away."""
 
 
-async def import_documents(found: Iterable[Found], keep: Keep, *, name_each: bool = False) -> None:
-    """Keep every document that can be kept; name the others with the reason, and with ``name_each`` all of them.
+async def import_documents(paths: Sequence[Path], keep: Keep, *, name_each: bool = False) -> None:
+    """Keep every document at ``paths`` that can be kept; name the others with the reason, with ``name_each`` all.
 
     Raises:
         CommandError: not one was kept.
 
     """
     kept = skipped = 0
-    for document in found:
+    for document in find_documents(paths):
         try:
             info = await _keep(document, keep)
         except CommandError as problem:
@@ -38,6 +42,8 @@ async def import_documents(found: Iterable[Found], keep: Keep, *, name_each: boo
         kept += 1
         if name_each:
             click.echo(f"imported {printable(info.path)} (version {info.version}, {info.size} bytes)")
+    if not kept + skipped:
+        raise CommandError(f"no Markdown or text files found in {', '.join(map(str, paths))}")
     if not kept:
         raise CommandError(f"Nothing was imported ({skipped} skipped).")
     click.echo(f"Documents: {kept} imported, {skipped} skipped", err=True)
@@ -55,16 +61,31 @@ async def _keep(document: Found, keep: Keep) -> DocumentInfo:
         raise CommandError(message.removeprefix(f"{document.name} ").rstrip(".")) from None
 
 
-async def start(reached: Reached, agents: list[str] | None, mode: str) -> RunSnapshot:
-    """Start a run of ``agents`` (None: all there are) and say how it is called.
+async def choose_agents(reached: Reached, wanted: list[str] | None) -> list[str]:
+    """The agents that are ``wanted``; None: all that the server has.
 
     Raises:
-        BadUseError: the server does not know such agents.
+        BadUseError: one of them is none of the server's, or is named twice.
 
     """
-    selected = agents or [agent.agent_type for agent in await reached.client.agents()]
+    known = [agent.agent_type for agent in await reached.client.agents()]
+    for name, times in Counter(known if wanted is None else wanted).items():
+        if name not in known:
+            raise BadUseError(f"there is no agent {name!r}; expected some of {', '.join(known)}")
+        if times > 1:
+            raise BadUseError(f"the agent {name} is named {times} times; expected each once")
+    return known if wanted is None else wanted
+
+
+async def start(reached: Reached, agents: list[str], mode: str) -> RunSnapshot:
+    """Start a run of ``agents`` and say how it is called.
+
+    Raises:
+        BadUseError: they cannot be run together.
+
+    """
     try:
-        run = await reached.client.start_run(selected, pipeline_mode=mode)
+        run = await reached.client.start_run(agents, pipeline_mode=mode)
     except ServerRefusedError as refused:
         if refused.code in _BAD_USE:
             raise BadUseError(refused.message) from None
@@ -78,6 +99,7 @@ async def follow(reached: Reached, run_id: str, last_event_id: int = 0) -> bool:
 
     Raises:
         StoppedError: this process was asked to end before. The run goes on, and it was said how to watch it again.
+        CommandError: no connection was made within `FIRST_CONNECTION_S`. One that breaks later is made again for ever.
 
     """
     try:
@@ -90,16 +112,21 @@ async def follow(reached: Reached, run_id: str, last_event_id: int = 0) -> bool:
 
 
 async def _follow(reached: Reached, run_id: str, last_event_id: int) -> bool:
-    notes, display = ConnectionNotes(), make_display()
+    notes, display, patience = ConnectionNotes(), make_display(), asyncio.timeout(FIRST_CONNECTION_S)
 
     def tell(state: ConnectionState) -> None:
+        if state.state == "live":
+            patience.reschedule(None)
         if (text := notes.note(state)) is not None:
             display.say(text)
 
-    with display:
-        async with reached.client.watch(run_id, last_event_id, on_connection=tell) as watch:
-            async for item in watch:
-                display.show(item)
+    try:
+        with display:
+            async with patience, reached.client.watch(run_id, last_event_id, on_connection=tell) as watch:
+                async for item in watch:
+                    display.show(item)
+    except TimeoutError:
+        raise CommandError(f"{reached.client.url} was not reached within {FIRST_CONNECTION_S:g} s") from None
     run = await reached.client.get_run(run_id)
     for line in await _results(reached, run):
         display.say(printable(line))
@@ -111,5 +138,7 @@ async def _results(reached: Reached, run: RunSnapshot) -> list[str]:
     return [
         f"Run {run.id}: {run.status}" + (f" ({run.error_message})" if run.error_message else ""),
         *(f"  {artifact.agent_type}: {artifact.title}" for artifact in reversed(artifacts)),
-        *([f"  {reached.client.url}/projects/{run.project_id}/runs/{run.id}"] if reached.stays else []),
+        f"  {reached.client.url}/projects/{run.project_id}/runs/{run.id}"
+        if reached.stays
+        else f"To look at it: runcast serve {reached.target.options}",
     ]

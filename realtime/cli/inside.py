@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import msgspec
 
-from realtime.cli.errors import CommandError
+from realtime.cli.errors import BadUseError, CommandError
 from realtime.ports import DocumentInfo, RefusedError
 from realtime.server import Running, ServerError, serve
 from realtime.settings import Settings, SettingsError
@@ -23,19 +23,34 @@ ANSWER_S = 3.0
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """What a person can do something about becomes a `CommandError`."""
+def _explained(home: Path) -> Iterator[None]:
+    """What fails at the home becomes a `CommandError` that a person can do something about."""
     try:
         yield
-    except (HomeLockedError, RefusedError, ServerError, SettingsError) as error:
-        message = error.message if isinstance(error, RefusedError) else str(error)
-        raise CommandError(message) from None
+    except (CommandError, BrokenPipeError):
+        raise
+    except (HomeLockedError, ServerError) as error:
+        raise CommandError(str(error)) from None
+    except Exception as error:  # the files of a home can be spoilt in more ways than there are types of errors
+        raise CommandError(f"The home {home} cannot be used: {' '.join(str(error).split())}") from error
 
 
 def read_settings(home: Path, **flags: object) -> Settings:
-    """The settings of a server of that home: ``flags`` that are not None, else the environment."""
-    with _explained():
+    """The settings of a server of that home: ``flags`` that are not None, else the environment.
+
+    Raises:
+        BadUseError: one of them cannot be read or used.
+
+    """
+    try:
         return Settings.from_environment(home=home, **flags)
+    except SettingsError as error:
+        raise BadUseError(str(error)) from None
+
+
+def is_home(home: Path) -> bool:
+    """True where something was kept before."""
+    return (home / "secret").exists()
 
 
 class Served:
@@ -69,7 +84,7 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
     serving = asyncio.ensure_future(serve(settings, ready=lambda url, home: ready.set_result((url, home)), stop=stop))
     either: set[asyncio.Future[Any]] = {serving, ready}
     try:
-        with _explained():
+        with _explained(settings.home):
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if not ready.done():
                 await serving
@@ -78,7 +93,7 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
     finally:
         stop.set()
         await asyncio.wait({serving})
-    with _explained():
+    with _explained(settings.home):
         await serving
 
 
@@ -110,14 +125,16 @@ async def _healthy(url: str) -> bool:
 
 async def make_token(home: Path) -> str:
     """A token of the home's own user, whoever serves the home."""
-    with _explained():
-        return await mint_token(read_settings(home))
+    settings = read_settings(home)
+    with _explained(home):
+        return await mint_token(settings)
 
 
 async def make_link(home: Path, url: str) -> str:
     """A one-time sign-in link to the server at ``url``, which serves the home."""
-    with _explained():
-        return await new_sign_in_link(read_settings(home), url)
+    settings = read_settings(home)
+    with _explained(home):
+        return await new_sign_in_link(settings, url)
 
 
 class OpenHome:
@@ -133,8 +150,10 @@ class OpenHome:
             CommandError: it cannot be kept; the message says why.
 
         """
-        with _explained():
+        try:
             return await self._home.import_document(path, content)
+        except RefusedError as refused:
+            raise CommandError(refused.message) from None
 
 
 @contextlib.asynccontextmanager
@@ -142,10 +161,10 @@ async def opened(home: Path) -> AsyncIterator[OpenHome]:
     """The home, for importing without a server.
 
     Raises:
-        CommandError: another process has it open.
+        CommandError: another process has it open, or its files cannot be used.
 
     """
-    async with contextlib.AsyncExitStack() as stack:
-        with _explained():
-            entered = await stack.enter_async_context(open_home(read_settings(home)))
-        yield OpenHome(entered)
+    settings = read_settings(home)
+    with _explained(home):
+        async with open_home(settings) as entered:
+            yield OpenHome(entered)

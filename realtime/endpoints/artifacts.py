@@ -17,7 +17,7 @@ def artifacts_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("")
     async def list_artifacts(project_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.READ)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
         run_id = request.args.get("run_id")
         if run_id is not None:
             run_id = parse_id(run_id, "run")
@@ -25,7 +25,7 @@ def artifacts_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("/<artifact_id>")
     async def get_artifact(project_id: str, artifact_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.READ)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
         artifact_id = parse_id(artifact_id, "artifact")
         artifact = await backend.runs.get_artifact(principal.tenant, project_id, artifact_id)
         if artifact is None:

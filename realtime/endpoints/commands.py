@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from msgspec import UNSET
 
 from realtime.auth import Action, Principal
-from realtime.cursor import Reset, ResetReason, parse_cursor, resolve
+from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import find_run
+from realtime.endpoints.start import find_start
 from realtime.endpoints.watch import Watch, WatchList
 from realtime.events import RunKey
 from realtime.frames import (
@@ -38,11 +40,15 @@ ACKS_EVERY_S = 1.0
 
 
 class RunCommands:
-    """The runs that one connection watches. Answers and events leave through its outlet, in order."""
+    """The runs that one connection watches. Answers and events leave through its outlet, in order.
 
-    def __init__(self, backend: Backend, outlet: AsgiOutlet[str]) -> None:
+    ``fail`` ends the connection where a run, by its id, can no longer be served on it.
+    """
+
+    def __init__(self, backend: Backend, outlet: AsgiOutlet[str], fail: Callable[[str], None]) -> None:
         self._backend = backend
         self._outlet = outlet
+        self._fail = fail
         self._watches = WatchList(backend.broadcaster, outlet, backend.limits)
         self._unsaved: dict[tuple[RunKey, str], KeptAck] = {}
         self._acked = asyncio.Event()
@@ -72,7 +78,7 @@ class RunCommands:
             code = ErrorCode.RUN_NOT_FOUND if error.status == 404 else ErrorCode.FORBIDDEN
             raise ProtocolError(code, error.message, ref=command.ref, run_id=key.run_id) from None
         cursor, given = await self._requested_cursor(command, key, principal, run)
-        start = resolve(cursor, run.last_event_id)
+        start = await find_start(self._backend.log, key, run, cursor)
         watch = self._watches.add(key, start.cursor, principal.user_id, command.client_id)
         if isinstance(start, Reset):
             frame = ResetFrame(
@@ -113,13 +119,21 @@ class RunCommands:
         if ending is Ending.FINISHED:
             self._outlet.send(Finished(run_id=watch.key.run_id).encode())
             return
+        if ending is Ending.FAILED:
+            self._fail(watch.key.run_id)
+            return
         task = asyncio.get_running_loop().create_task(self._reset(watch))
         self._resets.add(task)
         task.add_done_callback(self._resets.discard)
 
     async def _reset(self, watch: Watch) -> None:
         """The log lost what the watch was due: tell the state now, and go on from there."""
-        run = await self._backend.runs.get_run(watch.key)
+        try:
+            run = await self._backend.runs.get_run(watch.key)
+        except Exception:
+            _log.exception("a reset cannot be read", run_id=watch.key.run_id)
+            self._fail(watch.key.run_id)
+            return
         if run is None or self._watches.get(watch.key.run_id) is not watch:
             return
         watch.jump(run.last_event_id)

@@ -16,7 +16,18 @@ from realtime.clock import rfc3339
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.commands import RunCommands
 from realtime.events import HEARTBEAT_TEXT
-from realtime.frames import Authenticate, CloseCode, Draining, ErrorCode, Ping, Pong, Ref, Welcome
+from realtime.frames import (
+    Authenticate,
+    CloseCode,
+    Command,
+    Draining,
+    ErrorCode,
+    Ping,
+    Pong,
+    Ref,
+    RunCommand,
+    Welcome,
+)
 from realtime.outlet import AsgiOutlet
 from realtime.peer import Peer
 from realtime.protocol import ProtocolError, Session, error_frame
@@ -26,6 +37,8 @@ _log = structlog.get_logger(__name__)
 GOODBYE_S = 2.0
 """How long what was still to be sent may take at the end."""
 DRAIN_RETRY_MS = 1000
+PING = "ping"
+"""Stands among the messages for a WebSocket ping: the one writer sends it. No JSON message is equal to it."""
 
 
 class Connection:
@@ -40,11 +53,12 @@ class Connection:
         self._outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
         self._session = Session(backend.limits, now)
         self._principal: Principal | None = None
-        self._commands = RunCommands(backend, self._outlet)
+        self._commands = RunCommands(backend, self._outlet, self._break_off)
         self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
         self._expiry: asyncio.TimerHandle | None = None
         self._heard_at = now
         self._sent_at = now
+        self._pinged_at = now
 
     async def run(self) -> None:
         """Serve the connection until either side ends it; nothing of it is left behind then."""
@@ -108,9 +122,10 @@ class Connection:
 
     async def _write(self) -> None:
         async for message in self._outlet:
-            await self._websocket.send(message)
-            if message is HEARTBEAT_TEXT:
+            if message == PING:
                 await self._peer.ping()
+                continue
+            await self._websocket.send(message)
             self._sent_at = time.monotonic()
 
     async def _read(self) -> None:
@@ -119,15 +134,25 @@ class Connection:
             frame = await self._websocket.receive()
             self._heard_at = time.monotonic()
             try:
-                await self._obey(frame)
+                await self._obey(self._session.receive(frame, time.monotonic()))
             except ProtocolError as error:
                 self._fail(error)
-            except Exception:
-                _log.exception("a command failed")
-                self._fail(ProtocolError(ErrorCode.INTERNAL, "The server failed.", close=CloseCode.INTERNAL))
 
-    async def _obey(self, frame: str | bytes) -> None:
-        command = self._session.receive(frame, time.monotonic())
+    async def _obey(self, command: Command) -> None:
+        try:
+            await self._carry_out(command)
+        except ProtocolError:
+            raise
+        except Exception:
+            _log.exception("a command failed")
+            self._break_off(str(command.run_id) if isinstance(command, RunCommand) else None, command.ref)
+
+    def _break_off(self, run_id: str | None, ref: Ref = None) -> None:
+        """The server failed at something: whoever reconnects gets everything from its cursor."""
+        code, close = ErrorCode.INTERNAL, CloseCode.INTERNAL
+        self._fail(ProtocolError(code, "The server failed.", ref=ref, run_id=run_id, close=close))
+
+    async def _carry_out(self, command: Command) -> None:
         if isinstance(command, Authenticate):
             self._authenticate(command.token, command.ref)
         elif isinstance(command, Ping):
@@ -180,7 +205,7 @@ class Connection:
         self._expiry = asyncio.get_running_loop().call_later(max(0.0, in_s), self._fail, error)
 
     async def _beat(self) -> None:
-        """Break our silence with heartbeats, and let go of a peer that is silent, or takes nothing, for too long."""
+        """Break our silence with heartbeats and the peer's with pings; let go of one that stays silent or stuck."""
         settings = self._backend.settings
         while True:
             now = time.monotonic()
@@ -189,6 +214,7 @@ class Connection:
             stuck_at = (stalled_since or now) + settings.stuck_timeout_s
             gone_at = heard_at + settings.idle_timeout_s if self._peer.known else float("inf")
             beat_at = self._sent_at + settings.heartbeat_s
+            ping_at = max(heard_at, self._pinged_at) + settings.heartbeat_s
             if self._outlet.overflowed or now >= min(stuck_at, gone_at):
                 self._peer.abort()
                 self._end(CloseCode.TOO_SLOW)
@@ -197,8 +223,11 @@ class Connection:
                 if stalled_since is None:
                     self._outlet.send(HEARTBEAT_TEXT)
                 self._sent_at = now
-                continue
-            await asyncio.sleep(min(stuck_at, gone_at, beat_at) - now)
+            elif now >= ping_at:
+                self._outlet.send(PING)
+                self._pinged_at = now
+            else:
+                await asyncio.sleep(min(stuck_at, gone_at, beat_at, ping_at) - now)
 
     def _drain(self) -> None:
         self._outlet.send(Draining(retry_after_ms=DRAIN_RETRY_MS).encode())

@@ -23,18 +23,18 @@ def documents_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("")
     async def list_documents(project_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.READ)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
         return answer({"documents": await backend.runs.list_documents(principal.tenant, project_id)})
 
     @blueprint.post("")
     async def add_documents(project_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
         uploaded = await _read_upload()
         return answer({"documents": await backend.runs.add_documents(principal.tenant, project_id, uploaded)}, 201)
 
     @blueprint.delete("/<document_id>")
     async def delete_document(project_id: str, document_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
         document_id = parse_id(document_id, "document")
         if not await backend.runs.delete_document(principal.tenant, project_id, document_id):
             raise RefusedError(404, "DOCUMENT_NOT_FOUND", "There is no such document.")

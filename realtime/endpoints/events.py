@@ -10,9 +10,10 @@ from uuid import UUID
 from quart import Blueprint, Response, request
 
 from realtime.auth import Action, Principal
-from realtime.cursor import Reset, ResetReason, parse_cursor, resolve
+from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import check_origin, find_run, identify, parse_id
+from realtime.endpoints.start import find_start
 from realtime.events import RunKey
 from realtime.outlet import AsgiOutlet
 from realtime.snapshot import RunSnapshot, unfold
@@ -31,7 +32,8 @@ def events_blueprint(backend: Backend) -> Blueprint:
         run_id = parse_id(run_id, "run")
         run = await find_run(backend, principal, run_id, Action.STREAM)
         asked = requested_cursor(request)
-        start = resolve(0 if asked is None else parse_cursor(asked), run.last_event_id)
+        cursor = 0 if asked is None else parse_cursor(asked)
+        start = await find_start(backend.log, RunKey(principal.tenant, run_id), run, cursor)
         if run.ended and not isinstance(start, Reset) and start.cursor == run.last_event_id:
             return Response(status=204)
         stream = _RunStream(backend, principal, run)

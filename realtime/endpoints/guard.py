@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from uuid import UUID
 
 from quart import request
@@ -14,17 +15,20 @@ from realtime.ports import RefusedError
 from realtime.snapshot import RunSnapshot
 
 
-def token_of(asked: BaseRequestWebsocket) -> str | None:
-    """The token a request or handshake brings: ``Authorization: Bearer``, else the cookie."""
-    scheme, _, credentials = asked.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and credentials.strip():
-        return credentials.strip()
-    return asked.cookies.get(COOKIE)
+class Credentials(NamedTuple):
+    """The token that a request or handshake brings, and whether the browser added it by itself, as a cookie."""
+
+    token: str
+    from_cookie: bool
 
 
-def uses_cookie(asked: BaseRequestWebsocket) -> bool:
-    """True where the browser, not the page's code, says who this is."""
-    return COOKIE in asked.cookies and "Authorization" not in asked.headers
+def credentials_of(asked: BaseRequestWebsocket) -> Credentials | None:
+    """``Authorization: Bearer``, else the cookie; None: neither."""
+    scheme, _, bearer = asked.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return Credentials(bearer.strip(), from_cookie=False)
+    cookie = asked.cookies.get(COOKIE)
+    return Credentials(cookie, from_cookie=True) if cookie else None
 
 
 def check_origin(asked: BaseRequestWebsocket, *, needed: bool) -> None:
@@ -50,14 +54,14 @@ def identify(tokens: Tokens) -> Principal:
         RefusedError: 401 without a valid token, 403 from a foreign Origin.
 
     """
-    token = token_of(request)
-    if token is None:
+    credentials = credentials_of(request)
+    if credentials is None:
         raise RefusedError(401, "NOT_AUTHENTICATED", "Sign in, or send a token as Authorization: Bearer.")
     try:
-        principal = tokens.read(token)
+        principal = tokens.read(credentials.token)
     except InvalidTokenError as error:
         raise RefusedError(401, "NOT_AUTHENTICATED", str(error)) from None
-    if uses_cookie(request):
+    if credentials.from_cookie:
         check_origin(request, needed=request.method not in {"GET", "HEAD", "OPTIONS"})
     return principal
 
@@ -77,8 +81,8 @@ async def authorize(backend: Backend, principal: Principal, project_id: str, act
     raise RefusedError(403, "FORBIDDEN", f"Your role in this project does not allow to {action.replace('_', ' ')}.")
 
 
-async def enter_project(backend: Backend, project_id: str, action: Action) -> tuple[Principal, str]:
-    """Who sent the current request, and the project's id in canonical form, for somebody who may do ``action`` there.
+async def enter_project(backend: Backend, project_id: str, action: Action) -> tuple[Principal, str, str]:
+    """Who sent the current request, the project's id in canonical form, and the role that allows ``action`` there.
 
     Raises:
         RefusedError: 401, 400 for an id that is none, 404 or 403.
@@ -86,8 +90,8 @@ async def enter_project(backend: Backend, project_id: str, action: Action) -> tu
     """
     principal = identify(backend.tokens)
     project_id = parse_id(project_id, "project")
-    await authorize(backend, principal, project_id, action)
-    return principal, project_id
+    role = await authorize(backend, principal, project_id, action)
+    return principal, project_id, role
 
 
 async def find_run(backend: Backend, principal: Principal, run_id: str, action: Action) -> RunSnapshot:
@@ -101,6 +105,19 @@ async def find_run(backend: Backend, principal: Principal, run_id: str, action: 
     if run is None:
         raise run_not_found()
     await authorize(backend, principal, run.project_id, action)
+    return run
+
+
+async def find_run_of(backend: Backend, principal: Principal, project_id: str, run_id: str) -> RunSnapshot:
+    """The run of a project that was entered.
+
+    Raises:
+        RefusedError: 400, the id is none; 404, the project has no such run, whoever else may have it.
+
+    """
+    run = await backend.runs.get_run(RunKey(principal.tenant, parse_id(run_id, "run")))
+    if run is None or run.project_id != project_id:
+        raise run_not_found()
     return run
 
 

@@ -14,13 +14,36 @@ from quart.asgi import ASGIWebsocketConnection
 
 from realtime.peer import Peer
 
-MAX_WAITING = 128
+MAX_WAITING = 2048
+"""Messages; acks are small, and a client may send many of them."""
+MAX_WAITING_BYTES = 1024 * 1024
 LINGER_S = 2.0
 """How long a client may take to answer our close; what it sends meanwhile is dropped."""
 
 
+class Inbox(asyncio.Queue[str | bytes]):
+    """What a client sent and nobody has handled yet, bounded in messages and bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bytes = 0
+
+    def full(self) -> bool:
+        """True where nothing more may wait."""
+        return self.qsize() >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES
+
+    def _put(self, item: str | bytes) -> None:
+        super()._put(item)
+        self._bytes += len(item)
+
+    def _get(self) -> str | bytes:
+        item = super()._get()
+        self._bytes -= len(item)
+        return item
+
+
 class BoundedWebsocket(ASGIWebsocketConnection):
-    """Quart's WebSocket connection with at most ``MAX_WAITING`` messages not yet handled."""
+    """Quart's WebSocket connection with an inbox that is bounded."""
 
     async def handle_messages(self, receive: Callable[[], Awaitable[Any]]) -> None:
         """Queue what is received until the client leaves; end a client that sends faster than it is served."""
@@ -42,7 +65,7 @@ class BoundedWebsocket(ASGIWebsocketConnection):
 
     async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         """Serve the connection from a bounded queue."""
-        self.queue = asyncio.Queue(maxsize=MAX_WAITING)
+        self.queue = Inbox()
         self._left = False
         await super().__call__(receive, send)
         if self._accepted and not self._left:

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from realtime.auth import Action, Principal, may
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import authorize, find_run, identify, parse_id, run_not_found
+from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
 from realtime.ports import RefusedError
 
 
@@ -19,31 +19,24 @@ def pages_blueprint(backend: Backend) -> Blueprint:
 
     async def frame(project_id: str) -> tuple[Principal, dict[str, Any]]:
         """Who looks, and what every page of a project shows."""
-        principal = identify(backend.tokens)
-        project_id = parse_id(project_id, "project")
-        role = await authorize(backend, principal, project_id, Action.READ)
+        principal, project_id, role = await enter_project(backend, project_id, Action.READ)
         projects = await backend.accounts.list_projects(principal.tenant, principal.user_id)
         return principal, {
             "project": next(project for project in projects if project.id == project_id),
             "projects": projects,
             "user_email": principal.email,
             "can_start": may(role, Action.START_RUN),
-            "can_stream": may(role, Action.STREAM),
             "can_write": may(role, Action.WRITE_DOCUMENTS),
             "notice": backend.runs.notice,
         }
 
     async def project_page(project_id: str, run_id: str | None) -> str:
         principal, shared = await frame(project_id)
-        run = None
+        project = shared["project"]
         if run_id is not None:
-            run = await find_run(backend, principal, parse_id(run_id, "run"), Action.READ)
-            if run.project_id != shared["project"].id:
-                raise run_not_found()
-        documents = await backend.runs.list_documents(principal.tenant, project_id)
-        return await render_template(
-            "project.html", **shared, agents=backend.runs.agents(), documents=documents, run=run
-        )
+            await find_run_of(backend, principal, project.id, run_id)
+        documents = await backend.runs.list_documents(principal.tenant, project.id)
+        return await render_template("project.html", **shared, agents=backend.runs.agents(), documents=documents)
 
     @blueprint.get("/")
     async def home() -> WerkzeugResponse:

@@ -10,7 +10,7 @@ from quart import Blueprint, Response, request
 from realtime.auth import Action
 from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import enter_project, find_run, identify, parse_id, run_not_found
+from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
 from realtime.ports import RunRequest
 
 
@@ -36,7 +36,7 @@ def runs_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.post("/projects/<project_id>/agent-runs")
     async def start_run(project_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.START_RUN)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.START_RUN)
         body = await read_body(_StartRun)
         wanted = RunRequest(
             agents_selected=body.agents_selected,
@@ -50,7 +50,7 @@ def runs_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("/projects/<project_id>/agent-runs")
     async def list_runs(project_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.READ)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
         before = request.args.get("before")
         if before is not None:
             before = parse_id(before, "run")
@@ -58,10 +58,7 @@ def runs_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("/projects/<project_id>/agent-runs/<run_id>")
     async def get_run(project_id: str, run_id: str) -> Response:
-        principal, project_id = await enter_project(backend, project_id, Action.READ)
-        run = await find_run(backend, principal, parse_id(run_id, "run"), Action.READ)
-        if run.project_id != project_id:
-            raise run_not_found()
-        return answer(run)
+        principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
+        return answer(await find_run_of(backend, principal, project_id, run_id))
 
     return blueprint

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from realtime.auth import COOKIE, InvalidTokenError, Principal, hash_code
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import check_origin, identify
+from realtime.endpoints.guard import check_origin
 from realtime.ports import RefusedError
 
 
@@ -34,7 +34,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.delete("/api/v1/session")
     async def close_session() -> Response:
-        identify(backend.tokens)
+        check_origin(request, needed=COOKIE in request.cookies)
         response = Response(status=204)
         response.delete_cookie(COOKIE)
         return response

@@ -7,7 +7,7 @@ from quart import Blueprint, Response, websocket
 from realtime.endpoints.answers import error_answer
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.connection import Connection
-from realtime.endpoints.guard import check_origin, token_of, uses_cookie
+from realtime.endpoints.guard import check_origin, credentials_of
 from realtime.frames import SUBPROTOCOL
 from realtime.ports import RefusedError
 
@@ -18,13 +18,14 @@ def socket_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.websocket("/api/v1/ws")
     async def connect() -> Response | None:
+        credentials = credentials_of(websocket)
         try:
-            check_origin(websocket, needed=uses_cookie(websocket))
+            check_origin(websocket, needed=credentials is not None and credentials.from_cookie)
         except RefusedError as error:
             return error_answer(error)
         offered = websocket.requested_subprotocols
         await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        await Connection(backend, websocket, token_of(websocket)).run()
+        await Connection(backend, websocket, None if credentials is None else credentials.token).run()
         return None
 
     return blueprint

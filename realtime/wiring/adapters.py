@@ -122,11 +122,6 @@ class StoredAccounts:
     def __init__(self, store: Store) -> None:
         self._accounts = store.accounts
 
-    async def get_user(self, tenant: str, user_id: str) -> User | None:
-        """The user of that id, if the tenant has it."""
-        record = await self._accounts.get_user(tenant, user_id)
-        return None if record is None else reshape(record, User)
-
     async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
         """The user's role in the project."""
         return await self._accounts.get_role(tenant, project_id, user_id)
@@ -202,9 +197,7 @@ class StoredRuns:
         """Keep documents: all that are given, or none."""
         with _refusals():
             readable = [(path, read_document(path, content)) for path, content in documents]
-            kept = [
-                await self._store.documents.add_document(tenant, project_id, path, text) for path, text in readable
-            ]
+            kept = await self._store.documents.add_documents(tenant, project_id, readable)
         return [reshape(document, DocumentInfo) for document in kept]
 
     async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:

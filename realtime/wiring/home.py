@@ -122,13 +122,13 @@ class Home:
 
 
 async def _every(interval_s: float, chore: Callable[[], Awaitable[None]]) -> None:
-    """Do the chore again and again, ``interval_s`` apart, whatever becomes of it."""
+    """Do the chore now, then again and again, ``interval_s`` apart, whatever becomes of it."""
     while True:
-        await asyncio.sleep(interval_s)
         try:
             await chore()
         except Exception:
             _log.warning("a chore failed; it will be tried again", exc_info=True)
+        await asyncio.sleep(interval_s)
 
 
 @contextlib.asynccontextmanager

@@ -15,7 +15,8 @@ from project_page import ProjectPage
 from proxy import Proxy
 from staged_model import Stage
 
-from realtime.auth import COOKIE
+from realtime.auth import COOKIE, Role
+from realtime.ports import User
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = (
@@ -98,6 +99,17 @@ def sign_in(server: LiveServer, context: BrowserContext) -> None:
     """The browser's cookie of the local user; ports share it."""
     cookie = {"name": COOKIE, "value": server.home.issue_token(), "domain": "127.0.0.1", "path": "/"}
     context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Lax"}])
+
+
+@pytest.fixture
+def viewer(server: LiveServer) -> str:
+    """The token of somebody who may look at the project, and no more."""
+    home = server.home
+    accounts = home.store.accounts
+    record = server.call(accounts.ensure_user(home.user.tenant, "viewer@example.test"))
+    server.call(accounts.set_member(home.user.tenant, home.project_id, record.id, Role.VIEWER))
+    user = User(tenant=home.user.tenant, id=record.id, email=record.email)
+    return home.backend.tokens.issue(user, home.settings.session_ttl_s)
 
 
 @pytest.fixture

@@ -45,6 +45,75 @@ def test_upload_refused_names_the_file_and_keeps_the_others(project_page: Projec
     expect(section.locator("li", has_text="fine.md")).to_be_visible()
 
 
+def test_upload_refusal_is_forgotten_when_the_next_thing_is_done(project_page: ProjectPage, tmp_path: Path) -> None:
+    """It names its file once, and does not stand beside a later upload or run."""
+    (tmp_path / "empty.md").write_text("")
+    (tmp_path / "fine.md").write_text("REQ-2: new")
+    section = project_page.page.locator("#documents")
+    refusal = section.locator("[data-part=error]")
+
+    def upload(name: str) -> None:
+        section.get_by_label("Add documents").set_input_files(tmp_path / name)
+        section.get_by_role("button", name="Upload").click()
+
+    upload("empty.md")
+    expect(refusal).to_have_text("empty.md is empty.")
+    upload("fine.md")
+    expect(section.locator("li", has_text="fine.md")).to_be_visible()
+    expect(refusal).to_be_hidden()
+    upload("empty.md")
+    expect(refusal).to_be_visible()
+    project_page.start("ba_consultant")
+    expect(refusal).to_be_hidden()
+
+
+def test_upload_of_another_kind_is_refused_unsent(project_page: ProjectPage, tmp_path: Path) -> None:
+    """What the chooser was told not to offer and got all the same never leaves the browser."""
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG")
+    (tmp_path / "NOTES.RST").write_text("REQ-2: new")
+    sent: list[str] = []
+    project_page.page.on("request", lambda request: request.method == "POST" and sent.append(request.url))
+    section = project_page.page.locator("#documents")
+    section.get_by_label("Add documents").set_input_files([tmp_path / "photo.png", tmp_path / "NOTES.RST"])
+    section.get_by_role("button", name="Upload").click()
+    expect(section.get_by_role("alert")).to_have_text("photo.png is of another kind; expected Markdown or text.")
+    expect(section.locator("li", has_text="NOTES.RST")).to_be_visible()
+    assert len(sent) == 1
+
+
+def test_document_size_is_the_same_before_and_after_an_upload(project_page: ProjectPage, tmp_path: Path) -> None:
+    """One form for sizes, whoever drew the list."""
+    section = project_page.page.locator("#documents")
+    for name, size in (("one.md", 1), ("long.md", 12_345)):
+        (tmp_path / name).write_text("x" * size)
+        section.get_by_label("Add documents").set_input_files(tmp_path / name)
+        section.get_by_role("button", name="Upload").click()
+        expect(section.locator("li", has_text=name)).to_be_visible()
+    drawn = section.locator("li").all_inner_texts()
+    assert any("1 B" in row for row in drawn)
+    project_page.page.reload()
+    expect(section.locator("li")).to_have_text(drawn, use_inner_text=True)
+
+
+def test_artifacts_of_a_run_open_with_the_first_agents(project_page: ProjectPage, stage: Stage) -> None:
+    """They are in the order of the agents; on a wide screen the first is open, elsewhere none is before it is chosen."""
+    page = project_page.page
+    project_page.start("ba_consultant", "qa_consultant")
+    stage.finish("ba_consultant", "qa_consultant")
+    expect(page).to_have_url(ARTIFACTS_URL)
+    links = page.locator("[data-artifact-id]")
+    expect(links.first).to_contain_text("Coverage matrix")
+    expect(links.first).to_have_attribute("aria-current", "true")
+    expect(page.locator("pre")).to_have_text(f"{ANSWERS['ba_consultant']}\n")
+    links.nth(1).click()
+    expect(page.locator("pre")).to_have_text(f"{ANSWERS['qa_consultant']}\n")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(page.url.partition("#")[0])
+    page.reload()
+    expect(links).to_have_count(2)
+    expect(page.locator("#artifact")).to_be_hidden()
+
+
 def test_artifact_chosen_shows_its_text_as_text(artifacts_page: Page, complaints: list[str]) -> None:
     """What an agent wrote is never taken for markup."""
     artifacts_page.get_by_role("link", name="Coverage matrix").click()

@@ -8,6 +8,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 from project_page import ALL, ARTIFACTS_URL, NAMES, RUN_URL, ProjectPage
 from staged_model import Stage
 
+from realtime.auth import COOKIE
+
 AGENTS = ("ba_consultant", "qa_consultant")
 
 
@@ -55,6 +57,21 @@ def test_complete_step_shows_complete_while_the_next_runs(project_page: ProjectP
     expect(card.locator(".icon")).to_be_visible()
     expect(card.get_by_role("progressbar")).to_be_hidden()
     project_page.expect_card("qa_consultant", "running")
+
+
+def test_start_side_by_side_shows_agents_running_at_once(project_page: ProjectPage, stage: Stage) -> None:
+    """In a parallel run every card moves by itself."""
+    project_page.start(*AGENTS, mode="parallel")
+    cards = [project_page.expect_card(agent_type, "running") for agent_type in AGENTS]
+    for agent_type, percent in zip(AGENTS, (70, 30), strict=True):
+        stage.progress(agent_type, percent, "Reading")
+    for card, percent in zip(cards, ("70", "30"), strict=True):
+        expect(card.get_by_role("progressbar")).to_have_attribute("aria-valuenow", percent)
+    stage.finish("qa_consultant")
+    project_page.expect_card("qa_consultant", "complete")
+    project_page.expect_card("ba_consultant", "running")
+    stage.finish("ba_consultant")
+    expect(project_page.page).to_have_url(ARTIFACTS_URL)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +130,9 @@ def test_failure_watched_shows_message_and_stays(project_page: ProjectPage, stag
     card = project_page.expect_card("ba_consultant", "error")
     expect(card.locator(".subtitle")).to_have_text("The model <b>cannot</b> be reached.")
     expect(card.locator(".icon")).to_be_visible()
-    project_page.expect_card("qa_consultant", "error")
-    expect(project_page.banner).to_contain_text("The model <b>cannot</b> be reached.")
+    other = project_page.expect_card("qa_consultant", "error")
+    expect(other.locator(".subtitle")).to_have_text("not started: Business analyst failed")
+    expect(project_page.banner).to_have_text("Business analyst failed: The model <b>cannot</b> be reached.")
     expect(project_page.connection).to_be_hidden()
     project_page.let_pass(10_000)
     expect(page).to_have_url(RUN_URL)
@@ -229,6 +247,23 @@ def test_run_unknown_opened_is_an_error_page(project_page: ProjectPage) -> None:
     """A run that is not there is said not to be there."""
     project_page.open("00000000-0000-4000-8000-000000000000")
     expect(project_page.page.get_by_role("heading")).to_have_text("There is no such run.")
+
+
+def test_run_opened_by_a_viewer_is_shown_and_said_not_to_be_live(
+    server: LiveServer, project_page: ProjectPage, context: BrowserContext, viewer: str, stage: Stage
+) -> None:
+    """Who may see the run but not watch it gets its state, the reason for its standing still, and nothing to start."""
+    run_id = project_page.start(*AGENTS)
+    stage.progress("ba_consultant", 40, "Reading")
+    expect(project_page.card("ba_consultant")).to_have_attribute("progress", "40")
+    project_page.page.goto("about:blank")
+    context.add_cookies([{"name": COOKIE, "value": viewer, "domain": "127.0.0.1", "path": "/"}])
+    project_page.open(run_id)
+    expect(project_page.banner).to_contain_text("does not include watching runs live")
+    expect(project_page.card("ba_consultant")).to_have_attribute("progress", "40")
+    project_page.expect_card("qa_consultant", "queued")
+    expect(project_page.connection).to_be_hidden()
+    expect(project_page.start_button).to_have_count(0)
 
 
 def test_signed_out_meanwhile_start_offers_sign_in(project_page: ProjectPage, page: Page) -> None:

@@ -44,6 +44,15 @@ def test_sign_in_by_token_wrong_says_so(server: LiveServer, page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("not valid")
 
 
+def test_project_opened_signed_out_leads_to_sign_in(server: LiveServer, page: Page) -> None:
+    """Every page of a project does: itself, a run, the artifacts."""
+    project = f"{server.url}/projects/{server.home.project_id}"
+    for address in (project, f"{project}/runs/00000000-0000-4000-8000-000000000000", f"{project}/artifacts"):
+        page.goto(address)
+        expect(page).to_have_url(re.compile("/sign-in$"))
+        expect(page.get_by_label("Paste a token")).to_be_visible()
+
+
 def test_sign_out_leads_back_to_sign_in(server: LiveServer, sign_in: None, page: Page) -> None:
     """After it, the project is closed."""
     page.goto(f"{server.url}/")

@@ -395,7 +395,7 @@ async def test_outlet_that_fails_costs_others_nothing(delivery: Broadcaster, log
         while not failing.closed:
             await asyncio.sleep(0)
     assert delivery.viewers == 0
-    assert broken.ending is None
+    assert broken.ending is Ending.FAILED
 
 
 async def test_same_run_id_of_two_tenants_are_two_runs(delivery: Broadcaster, log: ListLog) -> None:
@@ -620,3 +620,26 @@ async def test_any_interleaving_gives_every_viewer_each_id_once_in_order(
     assert delivery.viewers == 0
     assert delivery._topics == {}
     await delivery.close()
+
+
+async def test_log_that_is_gone_is_lost_to_every_viewer(delivery: Broadcaster) -> None:
+    """Invariant 6: viewers who come together to a log that is gone are all told, and so is whoever comes later."""
+    together = [ListOutlet() for _ in range(8)]
+    for outlet in together:
+        watch(delivery, outlet, head=6)
+    assert [await outlet.ended() for outlet in together] == [Ending.LOST] * 8
+    later = ListOutlet()
+    watch(delivery, later, cursor=3, head=6)
+    assert await later.ended() is Ending.LOST
+    assert delivery.viewers == 0
+
+
+async def test_gap_in_the_middle_of_a_batch_is_mended_to_its_end(delivery: Broadcaster, log: ListLog) -> None:
+    """After a lost publish every event of the next batch reaches the viewer, without another publish."""
+    outlet = ListOutlet()
+    delivery.publish(KEY, log.add(1))
+    watch(delivery, outlet)
+    log.add(1)
+    delivery.publish(KEY, log.add(3))
+    await outlet.has(5)
+    assert outlet.got == [1, 2, 3, 4, 5]

@@ -64,7 +64,9 @@ async def test_cancelled_callers_leave_nothing_half_done(project: Project, seed:
             case 1:
                 return project.get(run)
             case 2:
-                return store.documents.add_document(TENANT, project.id, "a.md", str(number))
+                return store.documents.add_documents(
+                    TENANT, project.id, [(path, str(number)) for path in ("a.md", "b.md")]
+                )
             case _:
                 return project.save(run, running(run, 0, number % 100), running(run, 1, number % 100))
 

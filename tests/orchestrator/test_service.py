@@ -25,7 +25,7 @@ from orchestrator.errors import (
 )
 from orchestrator.pipeline import AGENT_TYPES
 from orchestrator.records import Accepted, NewRun, RunRecord
-from orchestrator.service import Orchestrator
+from orchestrator.service import STORE_RETRY_S, Orchestrator
 from orchestrator.states import RunState
 
 BUSY = {agent_type: BusyAgent(agent_type) for agent_type in AGENT_TYPES}
@@ -122,7 +122,7 @@ async def test_start_run_without_documents_is_refused(service: Service, stage: R
     orchestrator = service.open()
     with pytest.raises(NoDocumentsError):
         await service.start(orchestrator, project_id=project.id)
-    await stage.store.documents.add_document(stage.tenant, project.id, "a.md", "text")
+    await stage.store.documents.add_documents(stage.tenant, project.id, [("a.md", "text")])
     assert (await service.start(orchestrator, project_id=project.id)).project_id == project.id
 
 
@@ -293,7 +293,30 @@ async def test_run_whose_end_cannot_be_saved_frees_its_place(
     left = await service.start(orchestrator, run_id=runs.broken)
     run = await service.start(orchestrator)
     assert (await service.ended(run)).status is RunState.COMPLETED
-    assert "run left unfinished" in {entry["event"] for entry in logged}
+    assert "run not finished, trying again" in {entry["event"] for entry in logged}
     runs.broken = ""
-    assert await orchestrator.resume() == 1
+    stage.clock.advance(STORE_RETRY_S[0])
     assert (await service.ended(left)).status is RunState.COMPLETED
+
+
+async def test_run_that_the_store_fails_for_long_is_given_up_when_it_answers(
+    service: Service, stage: RunStage
+) -> None:
+    """A run that could not be carried on for minutes gets its terminal event, INTERRUPTED, once that can be saved."""
+
+    class Broken(Through):
+        broken = True
+
+        async def save(self, *args: Any) -> Any:
+            if self.broken:
+                raise StoreError("disk full")
+            return await self.store.save(*args)
+
+    runs = Broken(stage.store.runs)
+    run = await service.start(service.open(runs=runs, agents=BUSY))
+    for number, delay_s in enumerate(STORE_RETRY_S, start=1):
+        assert await stage.clock.naps.nth(number) == delay_s
+        runs.broken = number < len(STORE_RETRY_S)
+        stage.clock.advance(delay_s)
+    record = await service.ended(run)
+    assert (record.status, record.error_code) == (RunState.FAILED, "INTERRUPTED")

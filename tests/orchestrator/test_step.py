@@ -182,8 +182,8 @@ async def test_progress_is_saved_and_the_newest_within_an_interval_wins(stage: R
     await stage.check(run)
 
 
-async def test_progress_that_cannot_be_saved_stops_the_work(stage: RunStage) -> None:
-    """When the store fails under a progress event the agent is stopped, and not blamed with a failed attempt."""
+async def test_progress_that_cannot_be_saved_is_tried_again(stage: RunStage) -> None:
+    """When the store fails under a progress event the agent works on, and the progress is saved an interval later."""
 
     class FailsOnce(Through):
         failed = False
@@ -200,11 +200,13 @@ async def test_progress_that_cannot_be_saved_stops_the_work(stage: RunStage) -> 
     worker = stage.work(run, stage.runner(runs=FailsOnce(stage.store.runs)))
     call = await stage.call(BA)
     call.report(10, "reading")
+    await stage.clock.naps.nth(1)
+    stage.clock.advance(INTERVAL_S)
+    await stage.publisher.until_running(10)
+    call.finish()
     await finished(worker)
-    assert call.outcome.cancelled()
-    assert [line.type for line in await stage.log(run)] == ["queued", "running", "error", "complete"]
-    record = await stage.check(run)
-    assert (record.error_code, record.steps[0].status) == ("INTERRUPTED", StepState.CANCELLED)
+    assert [line.type for line in await stage.log(run)] == ["queued", "running", "running", "complete", "complete"]
+    assert (await stage.check(run)).status is RunState.COMPLETED
 
 
 async def test_cancelled_worker_stops_its_agent(stage: RunStage) -> None:

@@ -197,3 +197,32 @@ def test_interval_that_is_not_positive_is_refused(field: str) -> None:
     """An interval of nothing would be a busy loop: it is refused where settings are made."""
     with pytest.raises(SettingsError, match=field):
         Settings(**{field: 0.0})  # type: ignore[arg-type]
+
+
+async def test_viewer_that_sends_nothing_outlives_a_busy_run(tmp_path: Path) -> None:
+    """While events flow the peer is asked for signs of life all the same: a viewer need send nothing to live."""
+    async with live_server(tmp_path, heartbeat_s=0.1, idle_timeout_s=0.4) as server, server.socket() as viewer:
+        run = await seed_run(server)
+        await viewer.send({"op": "subscribe", "run_id": run.id})
+        began = time.monotonic()
+        number = 0
+        while time.monotonic() - began < 1.2:
+            number += 1
+            await run.progress(f"label {number}")
+            frame = await viewer.receive()
+            while frame.get("type") != "running":
+                frame = await viewer.receive()
+        assert frame["payload"]["progress_label"] == f"label {number}"
+
+
+def test_silence_is_told_after_fifteen_seconds_by_default() -> None:
+    """Heartbeats come after 15 s, and a peer is given up after 45 s, where nothing else is set."""
+    settings = Settings()
+    assert (settings.heartbeat_s, settings.idle_timeout_s, settings.stuck_timeout_s) == (15.0, 45.0, 30.0)
+
+
+@pytest.mark.parametrize("bad", [{"heartbeat_s": 60.0}, {"heartbeat_s": float("nan")}, {"idle_timeout_s": 20.0}])
+def test_timeouts_that_would_cut_the_living_are_refused(bad: dict[str, float]) -> None:
+    """A peer must have had time to answer a ping before it is given up."""
+    with pytest.raises(SettingsError):
+        Settings(**bad)

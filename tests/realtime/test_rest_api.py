@@ -493,3 +493,50 @@ async def test_static_file_is_served_once_and_then_confirmed(server: LiveServer)
     assert (again.status_code, again.content) == (304, b"")
     missing = await server.http.get("/static/none.js")
     assert (missing.status_code, missing.json()["error"]) == (404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize("scheme", ["Basic dTpw", "Bearer"])
+async def test_cookie_beside_another_authorization_still_needs_our_origin(server: LiveServer, scheme: str) -> None:
+    """Only a bearer token makes the cookie, and with it the Origin, irrelevant."""
+    headers = {"Cookie": f"{COOKIE}={server.token}", "Authorization": scheme, "Origin": "https://elsewhere.example"}
+    async with httpx2.AsyncClient(base_url=server.url) as client:
+        answer = await client.post(
+            f"{server.project}/agent-runs", json={"agents_selected": ["ba_consultant"]}, headers=headers
+        )
+    assert refusal(answer) == (403, "FORBIDDEN")
+
+
+async def test_body_is_small_but_for_documents(server: LiveServer, anyone: httpx2.AsyncClient) -> None:
+    """A stranger can make the server hold only a little; uploads may be large."""
+    large = b'{"token":"' + b"x" * 100_000 + b'"}'
+    answer = await anyone.post("/api/v1/session", content=large)
+    assert refusal(answer) == (413, "REQUEST_ENTITY_TOO_LARGE")
+    document = {"path": "large.md", "content": "word " * 100_000}
+    assert (await server.http.post(f"{server.project}/documents", json=document)).status_code == 201
+
+
+async def test_run_of_another_project_is_no_run_here(server: LiveServer) -> None:
+    """Under one project's address, a run of another is not found, also for somebody with no role there."""
+    accounts = server.home.store.accounts
+    other = await accounts.ensure_project(server.home.user.tenant, "other", "Other")
+    await accounts.set_member(server.home.user.tenant, other.id, server.home.user.id, "viewer")
+    run_id = await server.start_run(["ba_consultant"])
+    token = await server.user_with_role(None)
+    stranger = await accounts.find_user(server.home.user.tenant, "somebody@localhost")
+    assert stranger is not None
+    await accounts.set_member(server.home.user.tenant, other.id, stranger.id, "viewer")
+    for headers in (server.headers, {"Authorization": f"Bearer {token}"}):
+        answer = await server.http.get(f"/api/v1/projects/{other.id}/agent-runs/{run_id}", headers=headers)
+        assert refusal(answer) == (404, "RUN_NOT_FOUND")
+
+
+async def test_page_of_a_project_is_the_same_under_any_spelling_of_its_id(server: LiveServer) -> None:
+    """An id is a UUID, whatever its letters' case; somebody without a session is led to the sign-in page."""
+    html = {"Accept": "text/html"}
+    for spelling in (server.home.project_id, server.home.project_id.upper()):
+        page = await server.http.get(f"/projects/{spelling}", headers=html)
+        assert page.status_code == 200
+        assert "docs/spec.md" in page.text
+    async with httpx2.AsyncClient(base_url=server.url) as client:
+        answer = await client.get(f"/projects/{server.home.project_id}", headers=html)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")

@@ -474,3 +474,21 @@ async def test_events_due_together_leave_together(server: LiveServer) -> None:
         await run.progress(*[f"label {number}" for number in range(20)])
         frames = [await raw.read_json() for _ in range(21)]
     assert [frame and frame["id"] for frame in frames] == list(range(1, 22))
+
+
+async def test_failure_of_the_store_ends_the_connection_with_its_cause(
+    server: LiveServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the server cannot do is told with the frame it answers, and 1011 says to come back."""
+    run_id = await server.start_run(["ba_consultant"])
+
+    async def refuse(*_: object) -> None:
+        raise OSError("the disk is gone")
+
+    async with server.socket() as socket:
+        monkeypatch.setattr(server.home.store.runs, "get_run", refuse)
+        answer = await socket.ask({"op": "subscribe", "run_id": run_id, "ref": "s"})
+        assert (answer["op"], answer["code"], answer["fatal"]) == ("error", "INTERNAL", True)
+        assert (answer["ref"], answer["run_id"]) == ("s", run_id)
+        await socket.connection.wait_closed()
+        assert socket.connection.close_code == 1011

@@ -131,18 +131,13 @@ def merged(documents: Sequence[DocumentFindings], omitted: Sequence[str] = ()) -
     The first place is the source, later ones are ``also``. An id that the document gives is kept; one given twice for
     different words gets ``/2``; the rest are numbered by kind, clear of those the documents use.
     """
-    by_words: dict[object, Finding] = {}
+    by_words: dict[object, tuple[Finding, dict[Source, None]]] = {}  # the first of these words, and all their places
     for document in documents:
         for finding in document.found:
-            key = _same_words(finding)
-            known = by_words.get(key)
-            if known is None:
-                by_words[key] = finding
-            elif finding.source not in (known.source, *known.also):
-                by_words[key] = msgspec.structs.replace(known, also=(*known.also, finding.source))
-    return Findings(
-        tuple(documents), tuple(_numbered(_known_endpoints_once(list(by_words.values())))), tuple(omitted)
-    )
+            places = dict.fromkeys((finding.source, *finding.also))
+            by_words.setdefault(_same_words(finding), (finding, places))[1][finding.source] = None
+    found = [msgspec.structs.replace(first, also=tuple(places)[1:]) for first, places in by_words.values()]
+    return Findings(tuple(documents), tuple(_numbered(_known_endpoints_once(found))), tuple(omitted))
 
 
 def _same_words(finding: Finding) -> object:
@@ -179,7 +174,7 @@ def _known_endpoints_once(found: list[Finding]) -> list[Finding]:
 
 def _numbered(found: Sequence[Finding]) -> list[Finding]:
     given = {finding.id for finding in found if finding.id}
-    taken: set[str] = set()
+    taken: dict[str, int] = {}  # with the last suffix that each was given
     counters = dict.fromkeys(Kind, 0)
     numbered = []
     for finding in found:
@@ -187,8 +182,8 @@ def _numbered(found: Sequence[Finding]) -> list[Finding]:
         if not name:
             name = _next_free(finding.kind, counters, given)
         elif name in taken:
-            name = _with_suffix(name, taken | given)
-        taken.add(name)
+            name = _with_suffix(name, taken, given)
+        taken[name] = 1
         numbered.append(msgspec.structs.replace(finding, id=name))
     return numbered
 
@@ -201,8 +196,9 @@ def _next_free(kind: Kind, counters: dict[Kind, int], given: set[str]) -> str:
             return name
 
 
-def _with_suffix(name: str, taken: set[str]) -> str:
-    number = 2
-    while f"{name}/{number}" in taken:
-        number += 1
-    return f"{name}/{number}"
+def _with_suffix(name: str, taken: dict[str, int], given: set[str]) -> str:
+    while True:
+        taken[name] += 1
+        suffixed = f"{name}/{taken[name]}"
+        if suffixed not in taken and suffixed not in given:
+            return suffixed

@@ -1,4 +1,7 @@
-/** The Artifacts page: shows the content of the artifact that the address names, to copy or to download. */
+/**
+ * The Artifacts page: shows the content of the artifact that the address names, to copy or to download; where there is
+ * room for it beside the list, the first one by default.
+ */
 import { request } from './api.js';
 import { announce, showError } from './notices.js';
 
@@ -15,6 +18,7 @@ const { projectId } = document.getElementById('artifacts-page').dataset;
 const viewer = document.getElementById('artifact');
 const part = (name) => viewer.querySelector(`[data-part="${name}"]`);
 const links = document.querySelectorAll('[data-artifact-id]');
+const roomy = matchMedia('(min-width: 56rem)');
 let shown = null;
 
 /** The artifact in the address, if there is one. */
@@ -22,16 +26,24 @@ function addressed() {
   return location.hash.startsWith('#artifact-') ? location.hash.slice('#artifact-'.length) : null;
 }
 
-async function showAddressed() {
-  const id = addressed();
+/** The artifact to show. */
+function wanted() {
+  return addressed() ?? (roomy.matches ? (links[0]?.dataset.artifactId ?? null) : null);
+}
+
+async function showWanted() {
+  const id = wanted();
   for (const link of links) {
     if (link.dataset.artifactId === id) link.setAttribute('aria-current', 'true');
     else link.removeAttribute('aria-current');
   }
-  if (id === null) return;
+  if (id === null) {
+    viewer.hidden = true;
+    return;
+  }
   try {
     const artifact = await request(`/api/v1/projects/${projectId}/artifacts/${encodeURIComponent(id)}`);
-    if (addressed() === id) show(artifact);
+    if (wanted() === id) show(artifact);
   } catch (error) {
     viewer.hidden = false;
     part('body').hidden = true;
@@ -46,7 +58,7 @@ function show(artifact) {
   part('content').textContent = artifact.content;
   part('body').hidden = false;
   viewer.hidden = false;
-  part('title').focus();
+  if (addressed() !== null) part('title').focus();
 }
 
 /** A name that every file system takes. */
@@ -82,9 +94,9 @@ function copyBySelection() {
 
 part('download').addEventListener('click', download);
 part('copy').addEventListener('click', copy);
-addEventListener('hashchange', showAddressed);
+addEventListener('hashchange', showWanted);
 for (const time of document.querySelectorAll('time')) {
   const options = { dateStyle: 'medium', timeStyle: 'short' };
   time.textContent = new Date(time.dateTime).toLocaleString(undefined, options);
 }
-showAddressed();
+showWanted();

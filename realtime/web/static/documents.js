@@ -18,9 +18,21 @@ export function sizeText(bytes) {
   return `${unit === 0 || size >= 10 ? Math.round(size) : size.toFixed(1)} ${UNITS[unit]}`;
 }
 
+/** True where the input `accept`s the file; browsers only suggest it. */
+function accepts(accept, file) {
+  const name = file.name.toLowerCase();
+  return accept.split(',').some((kind) => (kind.startsWith('.') ? name.endsWith(kind) : file.type === kind));
+}
+
+/** A refusal that says which file it is about, once. */
+function about(file, { message }) {
+  return message.includes(file.name) ? message : `${file.name}: ${message}`;
+}
+
 export class Documents {
   #list;
   #empty;
+  #error;
   #url;
 
   /**
@@ -30,7 +42,9 @@ export class Documents {
   constructor(root, projectId) {
     this.#list = root.querySelector('[data-part="list"]');
     this.#empty = root.querySelector('[data-part="empty"]');
+    this.#error = root.querySelector('[data-part="error"]');
     this.#url = `/api/v1/projects/${projectId}/documents`;
+    for (const size of this.#list.querySelectorAll('data')) size.textContent = sizeText(Number(size.value));
     const form = root.querySelector('form');
     if (form === null) return;
     form.addEventListener('submit', (submitted) => {
@@ -40,28 +54,41 @@ export class Documents {
     form.querySelector('button').disabled = false;
   }
 
+  /** What was wrong with the last upload is no longer news. */
+  forgetError() {
+    if (this.#error !== null) showError(this.#error, null);
+  }
+
   /** One request for each file: one that is refused does not keep the others out. */
   async #upload(form) {
     const button = form.querySelector('button');
+    const { accept, files } = form.elements.file;
     const refused = [];
     let failure = null;
+    this.forgetError();
     button.disabled = true;
-    for (const file of form.elements.file.files) {
-      const body = new FormData();
-      body.append('file', file, file.name);
+    for (const file of files) {
       try {
-        await request(this.#url, { method: 'POST', body });
+        await this.#send(file, accept);
         announce(`${file.name} uploaded`);
       } catch (error) {
-        refused.push(`${file.name}: ${error.message}`);
+        refused.push(about(file, error));
         failure = error;
       }
     }
     form.reset();
     button.disabled = false;
-    const shown = failure && new ApiError(failure.status, failure.code, refused.join(' '));
-    showError(form.querySelector('[data-part="error"]'), shown);
+    showError(this.#error, failure && new ApiError(failure.status, failure.code, refused.join(' ')));
     await this.#refresh();
+  }
+
+  async #send(file, accept) {
+    if (!accepts(accept, file)) {
+      throw new ApiError(415, 'UNSUPPORTED', `${file.name} is of another kind; expected Markdown or text.`);
+    }
+    const body = new FormData();
+    body.append('file', file, file.name);
+    await request(this.#url, { method: 'POST', body });
   }
 
   async #refresh() {

@@ -17,10 +17,9 @@ const runSection = document.getElementById('run');
 const runsUrl = `/api/v1/projects/${projectId}/agent-runs`;
 const view = new RunView(runSection, projectId, names, tabId());
 const recent = new RecentRuns(document.getElementById('runs'), projectId, names);
+const documents = new Documents(document.getElementById('documents'), projectId);
 let starting = false;
 let unanswered = null;
-
-new Documents(document.getElementById('documents'), projectId);
 
 /** The same for this tab across reloads, so that its acknowledgements are one viewer's. */
 function tabId() {
@@ -41,6 +40,7 @@ async function start() {
   const asked = runRequest();
   starting = true;
   offerStart();
+  documents.forgetError();
   try {
     const run = await postJson(runsUrl, { ...asked.wanted, run_id: asked.run_id });
     unanswered = null;

@@ -124,7 +124,7 @@ export class RunView extends EventTarget {
       status,
       progress: String(step.progress_pct),
       label: step.progress_label ?? '',
-      message: step.error_message ?? '',
+      message: this.#named(step.error_message ?? ''),
     };
     for (const [attribute, value] of Object.entries(attributes)) {
       if (shown.getAttribute(attribute) !== value) shown.setAttribute(attribute, value);
@@ -166,7 +166,14 @@ export class RunView extends EventTarget {
 
   #drawEnding(state) {
     if (state.status === 'completed') return;
-    this.#banner(state.error_message || `The run ${state.status === 'cancelled' ? 'was cancelled' : 'failed'}.`);
+    const said = this.#named(state.error_message ?? '');
+    this.#banner(said || `The run ${state.status === 'cancelled' ? 'was cancelled' : 'failed'}.`);
+  }
+
+  /** What the server says of an agent's end, `qa_consultant failed: …`, with the name that the agent's card has. */
+  #named(message) {
+    const agents = Object.entries(this.#names);
+    return agents.reduce((said, [type, name]) => said.replaceAll(`${type} failed`, `${name} failed`), message);
   }
 
   #banner(text, signIn = false) {

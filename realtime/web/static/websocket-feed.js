@@ -10,6 +10,7 @@ import { AckPacer } from './pacing.js';
 
 const SUBPROTOCOL = 'runcast.v1';
 const SUBSCRIBE = 'subscribe';
+const INTERNAL = 'INTERNAL';
 const REFUSED_BY_CLOSE = { 4401: 'NOT_AUTHENTICATED', 4403: 'FORBIDDEN' };
 
 /** Reports to its listener until it is closed or lost, then never again. */
@@ -100,9 +101,11 @@ export class WebSocketFeed {
     this.#listener.snapshot({ snapshot: frame.snapshot, cursor: frame.cursor, reset });
   }
 
+  /** A refused subscription ends here, a failing server too: it may never come to close. Else, `close` tells more. */
   #refuse(frame) {
     this.#refused = { code: String(frame.code), message: String(frame.message) };
-    if (frame.ref !== SUBSCRIBE || frame.fatal) return;
+    const ends = frame.code === INTERNAL || (frame.ref === SUBSCRIBE && !frame.fatal);
+    if (!ends) return;
     this.#detach();
     this.#socket.close(1000);
     this.#listener.lost(refusal(this.#refused));

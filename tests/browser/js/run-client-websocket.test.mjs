@@ -228,6 +228,20 @@ test('a failing server is tried again', () => {
   equal([client.connection, world.due], ['reconnecting', 500]);
 });
 
+test('a server that failed at something is come back to, from the cursor', () => {
+  const failed = { op: 'error', code: 'INTERNAL', message: 'The server failed.', fatal: true };
+  for (const about of [{}, { run_id: RUN }, { ref: 'subscribe', run_id: RUN }, { run_id: RUN, fatal: false }]) {
+    const { world, client, seen } = live();
+    world.socket.receive(event(3, running('s1', 10)));
+    world.socket.receive({ ...failed, ...about });
+    equal([client.connection, world.due, seen.of('ended')], ['reconnecting', 500, []]);
+    world.advance(500);
+    world.socket.open();
+    equal(world.socket.sent[0].last_event_id, 3);
+    client.close();
+  }
+});
+
 test('closing it closes everything and says nothing more', () => {
   const { world, client, seen } = live();
   const { socket } = world;
