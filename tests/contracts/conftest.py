@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from delivery_stage import ListLog
 from store_material import Project, open_project
 from store_openers import OPENERS
 
 from orchestrator.store import Store
+from realtime import topic as topic_module
+from realtime.broadcaster import Broadcaster
 
 
 @pytest.fixture(params=OPENERS)
@@ -27,3 +30,18 @@ async def store(implementation: str, tmp_path: Path) -> AsyncIterator[Store]:
 async def project(store: Store) -> Project:
     """A project of the tenant ``demo`` in an otherwise empty store."""
     return await open_project(store)
+
+
+@pytest.fixture
+def log() -> ListLog:
+    """The log of ``delivery``."""
+    return ListLog()
+
+
+@pytest.fixture
+async def delivery(log: ListLog, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Broadcaster]:
+    """A broadcaster over ``log`` that tries a failed read again at once."""
+    monkeypatch.setattr(topic_module, "RETRY_S", 0.0)
+    made = Broadcaster(log)
+    yield made
+    await made.close()

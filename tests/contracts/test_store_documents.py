@@ -7,14 +7,21 @@ import msgspec
 import pytest
 from store_material import TENANT, Project, open_project
 
-from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
+from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError, StoreError
+from orchestrator.records import Document
+
+
+async def add(project: Project, path: str, text: str) -> Document:
+    """One document, added by itself."""
+    (kept,) = await project.store.documents.add_documents(TENANT, project.id, [(path, text)])
+    return kept
 
 
 async def test_add_document_again_makes_the_next_version(project: Project) -> None:
     """Other text under the same path is the next version of the same document, and the one that is listed."""
     documents = project.store.documents
-    first = await documents.add_document(TENANT, project.id, "spec/login.md", "Ünïcode")
-    second = await documents.add_document(TENANT, project.id, "spec/login.md", "two")
+    first = await add(project, "spec/login.md", "Ünïcode")
+    second = await add(project, "spec/login.md", "two")
     assert (first.version, first.size, second.version, second.size) == (1, 9, 2, 3)
     assert first.id == second.id
     assert await documents.list_documents(TENANT, project.id) == (second,)
@@ -24,34 +31,54 @@ async def test_add_document_again_makes_the_next_version(project: Project) -> No
 
 async def test_add_document_equal_text_is_the_same_version(project: Project) -> None:
     """The text that is already the newest makes no version; an earlier text does."""
-    documents = project.store.documents
-    first = await documents.add_document(TENANT, project.id, "a.md", "one")
-    assert await documents.add_document(TENANT, project.id, "a.md", "one") == first
-    await documents.add_document(TENANT, project.id, "a.md", "two")
-    assert (await documents.add_document(TENANT, project.id, "a.md", "one")).version == 3
+    first = await add(project, "a.md", "one")
+    assert await add(project, "a.md", "one") == first
+    await add(project, "a.md", "two")
+    assert (await add(project, "a.md", "one")).version == 3
 
 
 async def test_add_document_at_once_loses_no_version(project: Project) -> None:
     """Ten different texts under one path at the same moment are ten versions of one document."""
-    add = project.store.documents.add_document
-    added = await asyncio.gather(*(add(TENANT, project.id, "a.md", f"text {number}") for number in range(10)))
+    added = await asyncio.gather(*(add(project, "a.md", f"text {number}") for number in range(10)))
     assert sorted(document.version for document in added) == list(range(1, 11))
     assert len({document.id for document in added}) == 1
 
 
-async def test_add_document_unknown_project_or_tenant_is_refused(project: Project) -> None:
+async def test_add_documents_unknown_project_or_tenant_is_refused(project: Project) -> None:
     """A document needs a project of the tenant."""
     acme = await open_project(project.store, "acme")
     for tenant, project_id in ((TENANT, str(uuid4())), ("nobody", project.id), (TENANT, acme.id)):
         with pytest.raises(ProjectNotFoundError):
-            await project.store.documents.add_document(tenant, project_id, "a.md", "one")
+            await project.store.documents.add_documents(tenant, project_id, [("a.md", "one")])
 
 
-async def test_add_document_text_that_has_no_utf8_is_refused(project: Project) -> None:
-    """A lone surrogate cannot be stored: nothing is kept."""
+async def test_add_documents_text_that_has_no_utf8_is_refused(project: Project) -> None:
+    """A lone surrogate cannot be stored: nothing is kept, nor are the documents that came with it."""
     with pytest.raises(InvalidDocumentError):
-        await project.store.documents.add_document(TENANT, project.id, "a.md", "\ud800")
+        await project.store.documents.add_documents(TENANT, project.id, [("b.md", "one"), ("a.md", "\ud800")])
     assert await project.store.documents.list_documents(TENANT, project.id) == ()
+
+
+async def test_add_documents_keeps_each_in_order(project: Project) -> None:
+    """The answer has one document for each that was given; a path given twice has two versions, in that order."""
+    given = [("b.md", "one"), ("a.md", "two"), ("b.md", "three"), ("b.md", "three")]
+    kept = await project.store.documents.add_documents(TENANT, project.id, given)
+    assert [(document.path, document.version) for document in kept] == [
+        ("b.md", 1), ("a.md", 1), ("b.md", 2), ("b.md", 2),
+    ]  # fmt: skip
+    assert await project.store.documents.list_documents(TENANT, project.id) == (kept[1], kept[2])
+    assert await project.store.documents.add_documents(TENANT, project.id, []) == ()
+
+
+async def test_add_documents_that_fails_midway_keeps_none(project: Project) -> None:
+    """A path that the database cannot hold takes back what came before it, also the next version of a document."""
+    before = await add(project, "a.md", "one")
+    with pytest.raises(StoreError):
+        await project.store.documents.add_documents(
+            TENANT, project.id, [("b.md", "one"), ("a.md", "two"), ("\ud800.md", "one")]
+        )
+    assert await project.store.documents.list_documents(TENANT, project.id) == (before,)
+    assert (await add(project, "a.md", "two")).version == 2
 
 
 async def test_list_documents_is_by_path_and_of_that_project(project: Project) -> None:
@@ -64,7 +91,7 @@ async def test_list_documents_is_by_path_and_of_that_project(project: Project) -
         (project, "a.md"),
         (other, "c.md"),
     ):
-        await place.store.documents.add_document(TENANT, place.id, path, path)
+        await add(place, path, path)
     listed = await project.store.documents.list_documents(TENANT, project.id)
     assert [document.path for document in listed] == ["B.md", "a-z.md", "a.md", "b.md"]
     assert await project.store.documents.list_documents("nobody", project.id) == ()
@@ -74,14 +101,14 @@ async def test_delete_document_removes_it_with_its_versions(project: Project) ->
     """What is deleted is gone; the same path later is another document, at version 1."""
     documents = project.store.documents
     other = await open_project(project.store, slug="other")
-    kept = await documents.add_document(TENANT, project.id, "kept.md", "kept")
-    document = await documents.add_document(TENANT, project.id, "a.md", "one")
-    await documents.add_document(TENANT, project.id, "a.md", "two")
+    kept = await add(project, "kept.md", "kept")
+    document = await add(project, "a.md", "one")
+    await add(project, "a.md", "two")
     assert not await documents.delete_document(TENANT, other.id, document.id)
     assert not await documents.delete_document("nobody", project.id, document.id)
     assert await documents.delete_document(TENANT, project.id, document.id)
     assert not await documents.delete_document(TENANT, project.id, document.id)
     assert await documents.list_documents(TENANT, project.id) == (kept,)
-    again = await documents.add_document(TENANT, project.id, "a.md", "two")
+    again = await add(project, "a.md", "two")
     assert again.version == 1
     assert again.id != document.id

@@ -134,9 +134,9 @@ async def test_artifacts_of_a_run_belong_to_its_project(project: Project) -> Non
         kept.insert(0, msgspec.structs.replace(left, created_at=at))
         await asyncio.sleep(0.003)  # another millisecond on the store's clock
     runs = project.store.runs
-    assert list(await runs.list_artifacts(TENANT, project.id)) == kept
-    assert list(await runs.list_artifacts(TENANT, project.id, run.id)) == kept
-    assert list(await runs.list_artifacts(TENANT, project.id, limit=1)) == kept[:1]
+    assert list(await runs.list_artifacts(TENANT, project.id, with_content=True)) == kept
+    assert list(await runs.list_artifacts(TENANT, project.id, run.id, with_content=True)) == kept
+    assert list(await runs.list_artifacts(TENANT, project.id, limit=1, with_content=True)) == kept[:1]
     assert await runs.list_artifacts(TENANT, project.id, str(uuid4())) == ()
     assert await runs.list_artifacts(TENANT, other.id, run.id) == ()
     assert await runs.list_artifacts("nobody", project.id) == ()
@@ -144,6 +144,17 @@ async def test_artifacts_of_a_run_belong_to_its_project(project: Project) -> Non
     assert await runs.get_artifact(TENANT, other.id, kept[0].id) is None
     assert await runs.get_artifact(TENANT, project.id, "none") is None
     assert await runs.get_artifact("nobody", project.id, kept[0].id) is None
+
+
+async def test_list_artifacts_reads_content_only_where_asked(project: Project) -> None:
+    """Unless asked for, the content is empty; everything else is the same."""
+    run = await project.accept()
+    await project.store.runs.save(TENANT, run.id, "mine", [complete(run)], [artifact(run)])
+    for of_run in (None, run.id):
+        whole = await project.store.runs.list_artifacts(TENANT, project.id, of_run, with_content=True)
+        assert [each.content for each in whole] == ["# Matrix\n"]
+        listed = await project.store.runs.list_artifacts(TENANT, project.id, of_run)
+        assert listed == tuple(msgspec.structs.replace(each, content="") for each in whole)
 
 
 async def test_artifact_of_another_run_is_kept_with_the_claimed_one(project: Project) -> None:
