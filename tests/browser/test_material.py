@@ -41,7 +41,7 @@ def test_upload_refused_names_the_file_and_keeps_the_others(project_page: Projec
     section = project_page.page.locator("#documents")
     section.get_by_label("Add documents").set_input_files([tmp_path / "huge.md", tmp_path / "fine.md"])
     section.get_by_role("button", name="Upload").click()
-    expect(section.get_by_role("alert")).to_contain_text("huge.md:")
+    expect(section.get_by_role("alert")).to_contain_text("huge.md has 5300000 bytes")
     expect(section.locator("li", has_text="fine.md")).to_be_visible()
 
 
@@ -96,7 +96,7 @@ def test_document_size_is_the_same_before_and_after_an_upload(project_page: Proj
 
 
 def test_artifacts_of_a_run_open_with_the_first_agents(project_page: ProjectPage, stage: Stage) -> None:
-    """They are in the order of the agents; on a wide screen the first is open, elsewhere none is before it is chosen."""
+    """They are in the order of the agents; on a wide screen the first is open, on a narrow one the list is seen."""
     page = project_page.page
     project_page.start("ba_consultant", "qa_consultant")
     stage.finish("ba_consultant", "qa_consultant")

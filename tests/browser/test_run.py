@@ -252,7 +252,7 @@ def test_run_unknown_opened_is_an_error_page(project_page: ProjectPage) -> None:
 def test_run_opened_by_a_viewer_is_shown_and_said_not_to_be_live(
     server: LiveServer, project_page: ProjectPage, context: BrowserContext, viewer: str, stage: Stage
 ) -> None:
-    """Who may see the run but not watch it gets its state, the reason for its standing still, and nothing to start."""
+    """Who may see the run but not watch it gets its state, why it stands still, and nothing to start."""
     run_id = project_page.start(*AGENTS)
     stage.progress("ba_consultant", 40, "Reading")
     expect(project_page.card("ba_consultant")).to_have_attribute("progress", "40")

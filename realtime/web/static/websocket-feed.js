@@ -101,7 +101,7 @@ export class WebSocketFeed {
     this.#listener.snapshot({ snapshot: frame.snapshot, cursor: frame.cursor, reset });
   }
 
-  /** A refused subscription ends here, a failing server too: it may never come to close. Else, `close` tells more. */
+  /** Leave where nothing more will come; a failing server may not even close. Other fatal errors end by its close. */
   #refuse(frame) {
     this.#refused = { code: String(frame.code), message: String(frame.message) };
     const ends = frame.code === INTERNAL || (frame.ref === SUBSCRIBE && !frame.fatal);
