@@ -99,7 +99,7 @@ async def follow(reached: Reached, run_id: str, last_event_id: int = 0) -> bool:
 
     Raises:
         StoppedError: this process was asked to end before. The run goes on, and it was said how to watch it again.
-        CommandError: no connection was made within `FIRST_CONNECTION_S`. One that breaks later is made again for ever.
+        CommandError: no connection was made within `FIRST_CONNECTION_S`; one that breaks later is made anew for ever.
 
     """
     try:

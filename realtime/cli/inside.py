@@ -93,8 +93,7 @@ async def served(settings: Settings) -> AsyncIterator[Served]:
     finally:
         stop.set()
         await asyncio.wait({serving})
-    with _explained(settings.home):
-        await serving
+    await serving
 
 
 class _Health(msgspec.Struct):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from realtime import __version__
 from realtime.cli import main
 
 RUNCAST = [str(Path(sys.executable).with_name("runcast"))]
+DEMO_SCRIPT = Path(__file__).parents[2] / "scripts/demo"
 SPEC = "# Shop\n\n- REQ-1: A customer MUST be able to pay by invoice within 14 days.\n"
 NOBODYS_RUN = "00000000-0000-4000-8000-000000000000"
 LINE = re.compile(r"^\d+ (queued|running|complete|error) (\w+|-) \d+%( .*)?$")
@@ -135,10 +138,8 @@ def test_bad_use_exits_2(arguments: list[str], complaint: str) -> None:
     ("arguments", "environment", "complaint"),
     [
         (["watch", NOBODYS_RUN], {}, "There is no home"),
-        (["token", "--link"], {}, "No server serves"),
         (["run", "--url", "http://127.0.0.1:9"], {"RUNCAST_TOKEN": "t"}, "does not answer"),
-        (["serve"], {"RUNCAST_HEARTBEAT_S": "soon"}, "RUNCAST_HEARTBEAT_S"),
-        (["import", "empty"], {}, "Nothing was imported"),
+        (["import", "empty"], {}, "no Markdown or text files found in empty"),
     ],
 )
 def test_failure_is_one_line_and_exits_1(arguments: list[str], environment: dict[str, str], complaint: str) -> None:
@@ -198,6 +199,7 @@ def test_run_at_the_homes_server_is_shown_line_by_line_and_again(shop: Path, spe
     run_id = re.search(r"Run ([0-9a-f-]{36}) of ba_consultant, qa_consultant \(parallel\)", result.stderr)
     assert run_id is not None
     assert f"{url_of(shop)}/projects/" in result.stderr
+    assert "To look at it" not in result.stderr
     again = runcast("watch", run_id[1], "--home", shop, "--last-event-id", "2")
     assert again.exit_code == 0
     assert again.stdout.splitlines() == lines[2:]
@@ -218,12 +220,53 @@ def test_server_of_the_environment_is_used_unless_a_home_is_typed(shop: Path, sp
 
 
 def test_request_that_the_server_refuses_is_explained(shop: Path, spec: Path) -> None:
-    """Unknown agents are bad use; an unknown run is an error."""
+    """An unknown run is an error; what the server finds wrong with a request is said."""
     assert runcast("import", spec, "--home", shop).exit_code == 0
-    result = runcast("run", "--home", shop, "--agents", "nobody")
-    assert (result.exit_code, "nobody" in result.stderr) == (2, True)
     result = runcast("watch", NOBODYS_RUN, "--home", shop)
     assert (result.exit_code, "RUN_NOT_FOUND" in result.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("agents", "complaint"),
+    [
+        ("nobody", "there is no agent 'nobody'; expected some of ba_consultant, "),
+        ("", "there is no agent ''"),
+        ("ba_consultant,", "there is no agent ''"),
+        ("qa_consultant,qa_consultant", "the agent qa_consultant is named 2 times"),
+    ],
+)
+def test_agents_that_cannot_run_are_refused_before_anything_is_imported(
+    shop: Path, tmp_path: Path, agents: str, complaint: str
+) -> None:
+    """Unknown, empty and repeated agents are bad use, and leave the project as it was."""
+    (tmp_path / "unwanted.md").write_text(SPEC)
+    result = runcast("run", "--home", shop, "--agents", agents, "unwanted.md")
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert "imported" not in result.stderr
+
+
+def test_serve_prints_a_link_and_how_to_get_another(tmp_path: Path) -> None:
+    """Who starts a server can sign in at once; the command for the next link can be pasted."""
+    home = tmp_path / "my home"
+    process = spawn("serve", "--port", "0", "--home", home)
+    try:
+        link = read_until(process, "^To sign in, once: ").split()[-1]
+        another = shlex.split(read_until(process, "^For another link: ").partition(": ")[2])
+        assert httpx2.get(link).status_code == 200
+        assert "/sign-in?code=" in runcast(*another[1:]).stdout
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = finish(process)[0]
+    assert code == 0
+
+
+def test_link_without_server_names_the_command_that_serves(spec: Path) -> None:
+    """A home that nobody serves has no page to sign in to."""
+    assert runcast("import", spec, "--home", "my home").exit_code == 0
+    result = runcast("token", "--link", "--home", "my home")
+    assert result.exit_code == 1
+    assert "No server serves my home; start one with: runcast serve --home 'my home'" in result.stderr
 
 
 def test_home_served_elsewhere_is_not_served_twice(shop: Path) -> None:
@@ -275,15 +318,18 @@ def test_failed_run_exits_1(spec: Path) -> None:
     assert code == 1
     assert "BUDGET_EXCEEDED" in out.splitlines()[-1]
     assert "failed" in err
+    assert err.splitlines()[-1] == "To look at it: runcast serve --home home"
 
 
 def test_demo_once_shows_everything_and_ends(tmp_path: Path) -> None:
-    """A fresh home, the documents of docs/, a link to the page, three agents, and the outcome as exit code."""
+    """A fresh home, the documents of docs/, a link to the page, three agents, the outcome, and how to look at it."""
     Path("docs").mkdir()
     Path("docs/spec.md").write_text(SPEC)
     code, out, err = finish(spawn("demo", "--once", "--pace", "0", TMPDIR=str(tmp_path)))
     assert code == 0, err
-    assert re.search(rf"^Home +{tmp_path}/runcast-demo-", out, re.MULTILINE)
+    home = re.search(rf"^Home +({tmp_path}/runcast-demo-.*)$", out, re.MULTILINE)
+    assert home is not None
+    assert err.splitlines()[-1] == f"To look at it: runcast serve --home {home[1]}"
     assert re.search(r"^Sign in +http://127\.0\.0\.1:\d+/sign-in\?code=", out, re.MULTILINE)
     lines = [line for line in out.splitlines() if LINE.match(line)]
     assert [line.split()[2] for line in lines if " complete " in line] == [
@@ -291,6 +337,25 @@ def test_demo_once_shows_everything_and_ends(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert "Documents: 1 imported, 0 skipped" in err
     assert "Traceback" not in err
+
+
+def test_demo_elsewhere_takes_the_docs_that_its_script_names(tmp_path: Path) -> None:
+    """``scripts/demo`` names the docs of its own project, so that it can be called from any folder."""
+    for name in ("scripts", ".venv/bin", "docs", "elsewhere"):
+        (tmp_path / "project" / name).mkdir(parents=True)
+    script = Path(shutil.copy(DEMO_SCRIPT, tmp_path / "project/scripts/demo"))
+    for name, text in (("scripts/install", "true"), (".venv/bin/runcast", 'printf "%s\\n" "$@"')):
+        (tmp_path / "project" / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / "project" / name).chmod(0o755)
+    elsewhere = tmp_path / "project/elsewhere"
+    told = subprocess.run([script, "--once"], cwd=elsewhere, capture_output=True, text=True, check=True)
+    docs = tmp_path / "project/docs"
+    assert told.stdout.splitlines() == ["demo", "--default-docs", str(docs), "--once"]
+
+    (docs / "spec.md").write_text(SPEC)
+    code, _, err = finish(spawn(*told.stdout.splitlines(), "--pace", "0", TMPDIR=str(tmp_path)))
+    assert code == 0, err
+    assert "Documents: 1 imported, 0 skipped" in err
 
 
 def test_demo_goes_on_serving_until_interrupted(tmp_path: Path) -> None:
