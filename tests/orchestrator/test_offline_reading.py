@@ -6,7 +6,7 @@ import pytest
 from offline_checks import fixtures
 
 from orchestrator.llm.offline import signals
-from orchestrator.llm.offline.findings import DocumentFindings, Finding, Kind, merged
+from orchestrator.llm.offline.findings import DocumentFindings, Feature, Finding, Kind, Source, merged
 from orchestrator.llm.offline.reading import read_document
 from orchestrator.llm.offline.signals import Endpoint, Priority
 from orchestrator.llm.offline.wording import code, lines_of, markdown, plain
@@ -127,6 +127,25 @@ def test_ids_given_twice_or_not_at_all_unique() -> None:
     """Ids of the documents are kept, doubles get a suffix, made-up ones avoid those in use."""
     findings = merged([read("- FR-1: a must be\n- FR-1: b must be\n- R-001 c must be\n- d must be")])
     assert [finding.id for finding in findings.found] == ["FR-1", "FR-1/2", "R-001", "R-002"]
+
+
+@pytest.mark.parametrize("same_words", [True, False])
+def test_one_id_on_a_hundred_thousand_lines_merged_in_linear_time(same_words: bool) -> None:
+    """Work that grew with the square of the repeats would take longer than any test may."""
+    lines = range(1, 100_001)
+    feature = Feature("d.md", Source("d.md", 1))
+    found = tuple(
+        Finding(
+            kind=Kind.REQUIREMENT, id="R-1", text="It must." if same_words else f"It must {line}.",
+            source=Source("d.md", line), feature=feature,
+        )
+        for line in lines
+    )  # fmt: skip
+    findings = merged([DocumentFindings("d.md", len(lines), found)]).found
+    if same_words:
+        assert [source.line for finding in findings for source in (finding.source, *finding.also)] == list(lines)
+    else:
+        assert [finding.id for finding in findings] == ["R-1", *(f"R-1/{line}" for line in lines[1:])]
 
 
 def test_bare_endpoint_described_elsewhere_not_found_twice() -> None:

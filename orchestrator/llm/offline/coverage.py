@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 class Idea(msgspec.Struct, frozen=True, kw_only=True):
-    """A test idea, wherever it stands: in a document, or in an artifact that came before."""
+    """A test idea, wherever it stands: in a document, or in an artifact before. ``numbers`` are in its text."""
 
     name: str
     text: str
@@ -25,6 +25,7 @@ class Idea(msgspec.Struct, frozen=True, kw_only=True):
     ids: frozenset[str] = frozenset()
     endpoint: Endpoint | None = None
     codes: frozenset[int] = frozenset()
+    numbers: frozenset[str] = frozenset()
 
 
 class Coverage(msgspec.Struct, frozen=True):
@@ -45,6 +46,7 @@ def idea_of(finding: Finding) -> Idea:
         ids=finding.mentions | finding.above,
         endpoint=finding.endpoint or next(iter(endpoints(said)), None),
         codes=frozenset(finding.codes) | frozenset(status_codes(said)),
+        numbers=frozenset(_NUMBER.findall(said)),
     )
 
 
@@ -57,6 +59,7 @@ def idea_from(name: str, text: str, sources: Iterable[Source]) -> Idea:
         ids=mentioned_ids(f"{name} {text}"),
         endpoint=next(iter(endpoints(text)), None),
         codes=frozenset(status_codes(text)),
+        numbers=frozenset(_NUMBER.findall(text)),
     )
 
 
@@ -132,10 +135,8 @@ def _root(name: str) -> str:
 
 def _gaps(finding: Finding, ideas: Sequence[Idea]) -> tuple[str, ...]:
     gaps = [] if ideas else [NO_IDEA]
-    codes = frozenset[int]().union(*(idea.codes for idea in ideas))
+    codes = frozenset[int]().union(*(idea.codes for idea in ideas if finding.codes))
+    numbers = frozenset[str]().union(*(idea.numbers for idea in ideas if finding.limits))
     gaps += [f"status {code}" for code in finding.codes if code not in codes]
-    said = {number for idea in ideas for number in _NUMBER.findall(idea.text)}
-    for limit in finding.limits:
-        if not said.issuperset(_NUMBER.findall(limit)):
-            gaps.append(f'limit "{limit}"')
+    gaps += [f'limit "{limit}"' for limit in finding.limits if not numbers.issuperset(_NUMBER.findall(limit))]
     return tuple(gaps)

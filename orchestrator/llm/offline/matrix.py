@@ -87,17 +87,17 @@ def _requirements(covered: Sequence[Coverage], left_out: Sequence[Finding]) -> S
 
 
 def _ideas(ideas: Sequence[Finding], left_out: Sequence[Finding], covered: Sequence[Coverage]) -> Section:
-    covers: dict[str, list[str]] = {}
+    covers: dict[str, list[str]] = {idea.id: [] for idea in ideas}
     for row in covered:
-        for name in row.ideas:
-            covers.setdefault(name, []).append(row.finding.id)
+        for name in covers.keys() & row.ideas:
+            covers[name].append(row.finding.id)
     rows = [
         _row(
             idea.id,
             markdown(clip(_shown(idea))),
             markdown(clip(idea.feature.name, 80)),
             _sources(idea),
-            markdown(_names(covers.get(idea.id, ()))) or "nothing that is listed",
+            markdown(_names(covers[idea.id])) or "nothing that is listed",
         )
         for idea in ideas
     ]
