@@ -151,8 +151,7 @@ async def open_home(settings: Settings, *, model: LanguageModel | None = None) -
 
 
 async def mint_token(settings: Settings) -> str:
-    """A token of the home's local user, also while another process serves the home."""
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """A token of the local user of a home that is there, also while another process serves it."""
     tokens = Tokens(_secret(settings.home))
     async with await open_sqlite_store(settings.home) as store:
         user, _ = await _ensure_local(store)

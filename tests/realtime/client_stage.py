@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
 
 from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
+
+from realtime.client import Reset, RunEvent
 
 RUN = "11111111-2222-4333-8444-555555555555"
 PROJECT = "99999999-2222-4333-8444-555555555555"
@@ -227,3 +229,8 @@ async def attach(peer: Peer, cursor: int = 0, head: int | None = None) -> dict[s
     frame = await peer.hear()
     peer.say(subscribed(cursor, head))
     return frame
+
+
+async def collect(items: AsyncIterator[RunEvent | Reset]) -> list[int]:
+    """The ids of everything that comes."""
+    return [item.id async for item in items]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from client_stage import RUN, WELCOME, Peer, Stage, attach, event, last, snapshot, subscribed
+from client_stage import RUN, WELCOME, Peer, Stage, attach, collect, event, last, snapshot, subscribed
 
 from realtime.client import (
     ConnectionState,
@@ -26,11 +25,6 @@ from realtime.client.items import Backoff
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_watch, "Backoff", partial(Backoff, lambda low, high: 0.0))
-
-
-async def collect(items: AsyncIterator[RunEvent | Reset]) -> list[int]:
-    """The ids of everything that comes."""
-    return [item.id async for item in items]
 
 
 async def to_the_end(peer: Peer) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from client_stage import PROJECT, RUN, Peer, Stage, attach, event, last, snapshot, sse
+from client_stage import PROJECT, RUN, Peer, Stage, attach, collect, event, last, snapshot, sse
 
 from realtime.client import (
     ConnectionState,
@@ -34,11 +33,6 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 def sse_client(stage: Stage, silence_s: float = 45.0) -> RunClient:
     """A client that speaks nothing but SSE."""
     return RunClient(stage.url, "secret", transports=[Transport.SSE], silence_s=silence_s)
-
-
-async def collect(items: AsyncIterator[RunEvent | Reset]) -> list[int]:
-    """The ids of everything that comes."""
-    return [item.id async for item in items]
 
 
 async def rest_of_five(peer: Peer) -> None:
