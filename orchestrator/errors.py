@@ -75,6 +75,12 @@ class ProjectNotFoundError(OrchestratorError):
     code = "PROJECT_NOT_FOUND"
 
 
+class QuotaExceededError(OrchestratorError):
+    """A tenant or a user has as much of something as they may have; less of it, and asking again works."""
+
+    code = "TOO_MANY"
+
+
 class BudgetExceededError(OrchestratorError):
     """The tenant's tokens for the month are used up. Never retried."""
 
@@ -91,6 +97,8 @@ class ClaimLostError(OrchestratorError):
 
 class StoreError(OrchestratorError):
     """The database could not do what was asked. Whether a commit took effect may be unknown."""
+
+    code = "UNAVAILABLE"
 
 
 class ModelError(OrchestratorError):

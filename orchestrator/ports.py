@@ -12,16 +12,19 @@ from typing import Protocol
 import msgspec
 
 from orchestrator.events import Fact
-from orchestrator.records import Accepted, Artifact, Document, NewRun, RunRecord, SavedEvent
+from orchestrator.records import NO_QUOTA, Accepted, Artifact, Document, NewRun, Quota, RunRecord, SavedEvent
 
 
 class RunStore(Protocol):
     """The runs of all tenants: rows and logs."""
 
-    async def accept_run(self, tenant: str, run: NewRun) -> Accepted:
+    async def accept_run(self, tenant: str, run: NewRun, quota: Quota = NO_QUOTA) -> Accepted:
         """Insert the run, its steps and its ``queued`` events. Idempotent for an equal run of the same id.
 
+        ``quota`` bounds the unfinished runs, of the tenant and of who starts this one.
+
         Raises:
+            QuotaExceededError: with this run they would be more.
             RunIdConflictError: the id is taken by a run with another body or project.
             ProjectNotFoundError: the tenant has no such project.
 
@@ -92,13 +95,20 @@ class DocumentStore(Protocol):
     """The documents of all tenants' projects."""
 
     async def add_documents(
-        self, tenant: str, project_id: str, documents: Sequence[tuple[str, str]]
+        self,
+        tenant: str,
+        project_id: str,
+        documents: Sequence[tuple[str, str]],
+        added_by: str | None = None,
+        quota: Quota = NO_QUOTA,
     ) -> tuple[Document, ...]:
         """Keep documents, each a path and its text: all or none. The answer has one for each, in order, without text.
 
-        The same path again, also in one call, makes the next version; equal text again is the same version.
+        The same path again, also in one call, makes the next version; equal text again is the same version. ``quota``
+        bounds the bytes of all versions that are kept, those of the tenant and those that ``added_by`` added.
 
         Raises:
+            QuotaExceededError: with these they would be more.
             InvalidDocumentError: one of the texts has no UTF-8.
             ProjectNotFoundError: the tenant has no such project.
 

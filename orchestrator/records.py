@@ -13,6 +13,16 @@ from orchestrator.states import RunState, StepState
 MAX_DOCUMENT_BYTES = 5_000_000
 
 
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of something a tenant, and each of its users, may have at a time; 0: no limit."""
+
+    tenant: int = 0
+    user: int = 0
+
+
+NO_QUOTA = Quota()
+
+
 class Document(msgspec.Struct, frozen=True, kw_only=True):
     """The newest version of one document of a project; ``version`` counts from 1, ``size`` is in bytes."""
 

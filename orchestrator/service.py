@@ -15,7 +15,7 @@ from orchestrator.errors import NoDocumentsError
 from orchestrator.pipeline import parse_mode, validate_selection
 from orchestrator.ports import DocumentStore, Publisher, RunStore
 from orchestrator.recorder import publish
-from orchestrator.records import NewRun, RunRecord
+from orchestrator.records import NO_QUOTA, NewRun, Quota, RunRecord
 from orchestrator.runner import Runner
 
 _log = structlog.get_logger(__name__)
@@ -27,7 +27,10 @@ STORE_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 
 
 class Orchestrator:
-    """Accepts runs and owns the tasks that carry them out, ``max_runs_at_once`` at a time; the rest stay queued."""
+    """Accepts runs and owns the tasks that carry them out, ``max_runs_at_once`` at a time; the rest stay queued.
+
+    ``quota`` bounds the runs that a tenant, and each of its users, may have unfinished.
+    """
 
     def __init__(
         self,
@@ -38,12 +41,14 @@ class Orchestrator:
         budget: TokenBudget,
         *,
         max_runs_at_once: int = 4,
+        quota: Quota = NO_QUOTA,
     ) -> None:
         self._runs = runs
         self._documents = documents
         self._publisher = publisher
         self._runner = runner
         self._budget = budget
+        self._quota = quota
         self._slots = asyncio.Semaphore(max_runs_at_once)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -67,6 +72,7 @@ class Orchestrator:
             RunIdConflictError: the id is taken by another run.
             ProjectNotFoundError: the project went away meanwhile; one that never was has no documents.
             BudgetExceededError: the tenant has no tokens left.
+            QuotaExceededError: the tenant or the user has as many unfinished runs as they may.
 
         """
         run = NewRun(
@@ -102,7 +108,7 @@ class Orchestrator:
         self._budget.check(tenant)
 
     async def _accept(self, tenant: str, run: NewRun) -> RunRecord:
-        accepted = await self._runs.accept_run(tenant, run)
+        accepted = await self._runs.accept_run(tenant, run, self._quota)
         if accepted.events:
             publish(self._publisher, tenant, run.id, accepted.events)
             self._dispatch(tenant, run.id)

@@ -174,6 +174,12 @@ class Finished(_Frame, frozen=True, kw_only=True, tag="finished"):
     run_id: str
 
 
+class Expiring(_Frame, frozen=True, kw_only=True, tag="expiring"):
+    """The token expires in so many milliseconds, and the connection with it: ``authenticate`` with a fresher one."""
+
+    expires_in_ms: int
+
+
 class Draining(_Frame, frozen=True, kw_only=True, tag="draining"):
     """The server is about to restart: come back after this many milliseconds, with your cursors."""
 

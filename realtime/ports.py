@@ -6,8 +6,8 @@ of another tenant. Each answers whole or raises; being cancelled leaves nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
@@ -16,13 +16,24 @@ from realtime.snapshot import RunSnapshot
 
 
 class RefusedError(Exception):
-    """A request cannot be done as asked: ``status`` is that of HTTP, ``code`` stable, ``message`` for people."""
+    """A request cannot be done as asked: ``status`` is that of HTTP, ``code`` stable, ``message`` for people.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    ``retry_after_s``: asking again is worth it, but not before that.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.status = status
         self.code = code
         self.message = message
+        self.retry_after_s = retry_after_s
+
+
+class UnavailableError(RefusedError):
+    """What is kept cannot be read or written right now; asked again a little later, it may be."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "UNAVAILABLE", "The server cannot reach its database right now.", retry_after_s=2.0)
 
 
 class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +87,13 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunService(Protocol):
-    """Runs, and the documents and artifacts around them."""
+    """Runs, and the documents and artifacts around them.
+
+    Raises:
+        UnavailableError: by every function that waits: the store cannot be used now. Nothing was changed, or, where
+            that cannot be known, asking again is safe.
+
+    """
 
     @property
     def notice(self) -> str | None:
@@ -85,6 +102,10 @@ class RunService(Protocol):
 
     def agents(self) -> Sequence[AgentInfo]:
         """The catalogue, in the order of a full pipeline."""
+        ...
+
+    async def is_available(self) -> bool:
+        """True where what is kept can be read now. Answers within a second or two."""
         ...
 
     async def start_run(self, tenant: str, project_id: str, request: RunRequest, started_by: str) -> RunSnapshot:
@@ -109,12 +130,13 @@ class RunService(Protocol):
         ...
 
     async def add_documents(
-        self, tenant: str, project_id: str, documents: Sequence[tuple[str, bytes]]
+        self, tenant: str, project_id: str, documents: Sequence[tuple[str, bytes]], added_by: str
     ) -> Sequence[DocumentInfo]:
         """Keep documents, each a path and its content; the same path again makes a new version.
 
         Raises:
-            RefusedError: one is empty, too large, not UTF-8 text, or its path cannot be kept; then none is kept.
+            RefusedError: one is empty, too large, not UTF-8 text, or its path cannot be kept, or there is no room
+                for all that the tenant or the user ``added_by`` may keep; then none is kept.
 
         """
         ...
@@ -169,11 +191,27 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     email: str
 
 
+class Membership(NamedTuple):
+    """A user in a project."""
+
+    tenant: str
+    project_id: str
+    user_id: str
+
+
 class Accounts(Protocol):
-    """Who there is, and what they may do where."""
+    """Who there is, and what they may do where. Raises `UnavailableError` as `RunService` does."""
 
     async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
         """The user's role in the project; None: not a member, or no such project."""
+        ...
+
+    async def roles(self, memberships: Collection[Membership]) -> dict[Membership, str]:
+        """The role of each of these that is one; in one question, however many they are."""
+        ...
+
+    async def find_user(self, tenant: str, email: str) -> User | None:
+        """The tenant's user of that address; case does not distinguish addresses."""
         ...
 
     async def has_project(self, tenant: str, project_id: str) -> bool:

@@ -63,7 +63,7 @@ async def serve(
 
     """
     install()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     stop = stop or asyncio.Event()
     with _listen(settings.host, settings.port) as listener:
         url = _base_url(settings.host, listener.getsockname()[1])

@@ -9,11 +9,43 @@ from typing import Any
 
 import msgspec
 
-from realtime.log import LEVELS
+from realtime.log import FORMATS, LEVELS
 
 
 class SettingsError(ValueError):
     """A setting cannot be used; the text names it."""
+
+
+_ABOVE_ZERO = (
+    "heartbeat_s",
+    "idle_timeout_s",
+    "stuck_timeout_s",
+    "identify_timeout_s",
+    "reconcile_s",
+    "access_check_s",
+    "retention_days",
+    "session_ttl_s",
+    "link_ttl_s",
+    "database_pool_size",
+    "database_timeout_s",
+    "max_runs_at_once",
+)
+_NOT_BELOW_ZERO = (
+    "pace_s",
+    "token_leeway_s",
+    "tenant_connections",
+    "user_connections",
+    "tenant_subscriptions",
+    "user_subscriptions",
+    "tenant_runs",
+    "user_runs",
+    "tenant_requests_per_s",
+    "user_requests_per_s",
+    "tenant_frames_per_s",
+    "user_frames_per_s",
+    "tenant_document_bytes",
+    "user_document_bytes",
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +54,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8000
     home: Path = Path(".runcast")
+    database_url: str | None = None
+    """``postgresql://…``; none: SQLite files in the home."""
+    database_pool_size: int = 10
+    """Connections to PostgreSQL that may be open at a time."""
+    database_timeout_s: float = 10.0
+    """How long one statement, or waiting for a free connection, may take on PostgreSQL."""
+    public_url: str | None = None
+    """Where browsers reach this server, when that is behind a proxy: its own origin, and https for cookies."""
+    allowed_origins: tuple[str, ...] = ()
+    """Other origins whose pages may use this server over WebSocket, SSE and REST, as ``https://app.example.org``."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks whose ``X-Forwarded-…`` headers are believed."""
+    secret: str | None = None
+    """Signs and checks HS256 tokens, at least 32 bytes; none: the home's own."""
+    token_key_file: Path | None = None
+    """Public keys (PEM, or a JWK set) of somebody else who issues RS256, ES256 or EdDSA tokens."""
+    token_jwks_url: str | None = None
+    """Where such keys are published instead."""
+    token_issuer: str | None = None
+    """What ``iss`` of other issuers' tokens must be."""
+    token_audience: str | None = None
+    """What ``aud`` of other issuers' tokens must be."""
+    token_leeway_s: float = 30.0
+    """How far the clocks of other issuers may be off."""
+    access_check_s: float = 2.0
+    """How often the roles of everybody who watches live are looked up again."""
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    """Where ``/metrics`` is served, apart from everything else; none: nowhere."""
+    log_format: str = "text"
     heartbeat_s: float = 15.0
     """Silence on a stream after which a heartbeat is sent."""
     idle_timeout_s: float = 45.0
@@ -35,6 +97,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Waits before a failed step is tried again."""
     max_runs_at_once: int = 4
     """Further runs wait as queued."""
+    tenant_connections: int = 20_000
+    """Quotas, of a tenant and of one user: WebSockets and SSE streams that are open; 0 here and below: no limit."""
+    user_connections: int = 10_000
+    tenant_subscriptions: int = 40_000
+    """Runs watched live, over all connections."""
+    user_subscriptions: int = 20_000
+    tenant_runs: int = 1000
+    """Runs that have not ended."""
+    user_runs: int = 500
+    tenant_requests_per_s: float = 2000.0
+    """HTTP requests, the opening of an SSE stream among them; a burst of two seconds' worth is fine."""
+    user_requests_per_s: float = 1000.0
+    tenant_frames_per_s: float = 10_000.0
+    """WebSocket frames, acks not counted."""
+    user_frames_per_s: float = 5000.0
+    tenant_document_bytes: int = 10_000_000_000
+    """All versions of all documents that are kept."""
+    user_document_bytes: int = 2_000_000_000
     monthly_tokens: int | None = None
     """What a tenant may spend on language models per calendar month (counted by this process); none: no limit."""
     retention_days: float = 30.0
@@ -46,23 +126,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "info"
 
     def __post_init__(self) -> None:
-        timeouts = ("heartbeat_s", "idle_timeout_s", "stuck_timeout_s", "identify_timeout_s")
-        for name in (*timeouts, "reconcile_s", "retention_days", "session_ttl_s", "link_ttl_s"):
+        for name in _ABOVE_ZERO:
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
+        for name in _NOT_BELOW_ZERO:
+            if not 0 <= getattr(self, name) < math.inf:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 or more")
+        for name, choices in {"log_level": LEVELS, "log_format": FORMATS}.items():
+            if getattr(self, name) not in choices:
+                raise SettingsError(f"{name} is {getattr(self, name)!r}; expected one of {', '.join(choices)}")
+        for name in ("port", "metrics_port"):
+            if not 0 <= (getattr(self, name) or 0) <= 65535:
+                raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 to 65535")
         if self.idle_timeout_s < 2 * self.heartbeat_s:
             raise SettingsError(
                 f"idle_timeout_s is {self.idle_timeout_s:g}; expected at least twice heartbeat_s "
                 f"({self.heartbeat_s:g}): a silent peer is asked for a sign of life once per heartbeat"
             )
-        if not 0 <= self.port <= 65535:
-            raise SettingsError(f"port is {self.port}; expected 0 to 65535")
-        if self.max_runs_at_once < 1:
-            raise SettingsError(f"max_runs_at_once is {self.max_runs_at_once}; expected at least 1")
-        if self.log_level not in LEVELS:
-            raise SettingsError(f"log_level is {self.log_level!r}; expected one of {', '.join(LEVELS)}")
-        if self.pace_s < 0 or any(delay < 0 for delay in self.retry_delays_s):
-            raise SettingsError("pace_s and retry_delays_s must not be negative")
+        if any(delay < 0 for delay in self.retry_delays_s):
+            raise SettingsError("retry_delays_s must not be negative")
 
     @classmethod
     def from_environment(cls, **flags: object) -> Settings:
@@ -84,9 +166,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _read(variable: str, text: str, kind: Any) -> Any:
+    if kind in (str, str | None):
+        return text or None
+    if kind in (Path, Path | None):
+        return Path(text)
+    if kind == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
     try:
-        if kind is Path:
-            return Path(text)
         if kind == tuple[float, ...]:
             return tuple(float(part) for part in text.split(",") if part.strip())
         return msgspec.convert(text, kind, strict=False)

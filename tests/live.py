@@ -14,10 +14,10 @@ import httpx2
 import websockets
 
 from orchestrator.ports import ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
-from realtime.auth import Tokens
 from realtime.ports import User
 from realtime.server import serve
 from realtime.settings import Settings
+from realtime.tokens import Tokens
 from realtime.wiring import Home
 
 ALL_AGENTS = ["ba_consultant", "qa_consultant", "automation_consultant"]

@@ -31,7 +31,7 @@ ORDER = {
         events snapshot cursor tail frames protocol
         clock log peer
         topic broadcaster outlet sse
-        ports auth settings
+        ports settings roles tokens origins access
         endpoints app guards wiring server
         client
         cli
@@ -44,7 +44,7 @@ A name is a module or a whole subpackage; inside a subpackage the order is free,
 
 PURE = {
     "orchestrator": {"errors", "states", "events", "pipeline", "retry"},
-    "realtime": {"events", "snapshot", "cursor", "tail", "frames", "protocol"},
+    "realtime": {"events", "snapshot", "cursor", "tail", "frames", "protocol", "roles"},
 }
 """What can do no I/O: it imports only its like, msgspec, and nothing that waits, reads a clock or touches a file."""
 
@@ -63,7 +63,7 @@ HOMES = {
     "databases": {"orchestrator.store"},
     "httpx2": {"orchestrator.llm", "realtime.cli", "realtime.client"},
     "hypercorn": {"realtime.guards", "realtime.server"},
-    "jwt": {"realtime.auth"},
+    "jwt": {"realtime.tokens"},
     "quart": {"realtime.app", "realtime.endpoints", "realtime.sse", "realtime.wiring"},
     "rich": {"realtime.cli"},
     "sqlalchemy": {"orchestrator.store"},

@@ -1,4 +1,4 @@
-"""Tenants, their projects and users, who may do what, and one-time sign-in codes.
+"""Tenants, their projects and users, and who may do what.
 
 Projects live with their tenant's data, users and memberships in the shared schema: what reads both, reads two
 snapshots.
@@ -6,6 +6,7 @@ snapshots.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import uuid4
 
 import msgspec
@@ -17,10 +18,12 @@ from orchestrator.store.base import (
     Session,
     TenantNotFoundError,
     check_slug,
-    later,
-    now,
     read_or,
+    spread,
 )
+
+LARGEST_QUESTION = 500
+"""Users asked about in one statement."""
 
 INSERT_TENANT = "INSERT INTO public.tenants (slug, created_at) VALUES (:slug, {now}) ON CONFLICT (slug) DO NOTHING"
 
@@ -60,15 +63,18 @@ ROLE = """
 
 ROLES = "SELECT project_id, role FROM public.memberships WHERE tenant = :tenant AND user_id = :user_id"
 
-INSERT_CODE = """
-    INSERT INTO public.one_time_codes (code_hash, user_id, expires_at) VALUES (:code_hash, :user_id, :expires_at)
+ROLES_OF_USERS = "SELECT tenant, project_id, user_id, role FROM public.memberships WHERE user_id IN ({ids})"
+
+MEMBERS = """
+    SELECT m.project_id, m.role, u.id AS user_id, u.email
+    FROM public.memberships m JOIN public.users u ON u.id = m.user_id
+    WHERE m.tenant = :tenant AND m.project_id = :project_id
 """
 
-PRUNE_CODES = "DELETE FROM public.one_time_codes WHERE expires_at <= {now}"
-
-SPEND_CODE = "DELETE FROM public.one_time_codes WHERE code_hash = :code_hash RETURNING user_id"
-
-USER_OF_CODE = "SELECT tenant, id, email FROM public.users WHERE id = :user_id"
+REMOVE_MEMBER = """
+    DELETE FROM public.memberships
+    WHERE tenant = :tenant AND project_id = :project_id AND user_id = :user_id RETURNING role
+"""
 
 
 class UserNotFoundError(OrchestratorError):
@@ -97,6 +103,14 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
     """A project and what one of its members is in it."""
 
     project: ProjectRecord
+    role: str
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody in a project."""
+
+    user_id: str
+    email: str
     role: str
 
 
@@ -215,34 +229,53 @@ class AccountStore:
         projects = sorted(msgspec.convert(found, list[ProjectRecord]), key=lambda project: project.slug)
         return tuple(Membership(project=it, role=roles[it.id]) for it in projects if it.id in roles)
 
-    async def add_code(self, code_hash: str, tenant: str, user_id: str, ttl_s: float) -> None:
-        """Keep a one-time sign-in code of that user, by its hash, for ``ttl_s`` seconds. Forgets expired ones.
+    async def roles(self, memberships: Collection[tuple[str, str, str]]) -> dict[tuple[str, str, str], str]:
+        """The roles of those (tenant, project id, user id) that are members, all as of one moment."""
+        asked = frozenset(memberships)
+        user_ids = sorted({user_id for _, _, user_id in asked})
+
+        async def read(session: Session) -> dict[tuple[str, str, str], str]:
+            found: dict[tuple[str, str, str], str] = {}
+            for start in range(0, len(user_ids), LARGEST_QUESTION):
+                sql, ids = spread(ROLES_OF_USERS, "ids", user_ids[start : start + LARGEST_QUESTION])
+                for row in await session.fetch_all(sql, **ids):
+                    found[row["tenant"], row["project_id"], row["user_id"]] = row["role"]
+            return {membership: role for membership, role in found.items() if membership in asked}
+
+        return await self._databases.read_shared(read) if asked else {}
+
+    async def list_members(self, tenant: str, project_id: str) -> tuple[Member, ...]:
+        """Everybody in the project, by address."""
+        rows = await self._databases.read_shared(
+            lambda session: session.fetch_all(MEMBERS, tenant=tenant, project_id=project_id)
+        )
+        return tuple(sorted(msgspec.convert(rows, list[Member]), key=lambda member: member.email))
+
+    async def remove_member(self, tenant: str, project_id: str, user_id: str) -> bool:
+        """Take the user out of the project. False: they were not in it."""
+        row = await self._databases.write_shared(
+            lambda session: session.fetch_one(REMOVE_MEMBER, tenant=tenant, project_id=project_id, user_id=user_id)
+        )
+        return row is not None
+
+    async def list_all_projects(self, tenant: str) -> tuple[ProjectRecord, ...]:
+        """The tenant's projects by slug, whoever is in them.
 
         Raises:
-            UserNotFoundError: the tenant has no such user.
+            TenantNotFoundError: there is no such tenant.
 
         """
+        rows = await self._databases.read(tenant, lambda session: session.fetch_all(PROJECTS))
+        return tuple(sorted(msgspec.convert(rows, list[ProjectRecord]), key=lambda project: project.slug))
 
-        async def add(session: Session) -> None:
-            if await session.fetch_one(USER_BY_ID, tenant=tenant, user_id=user_id) is None:
-                raise UserNotFoundError(f"Tenant {tenant!r} has no user {user_id!r}.")
-            await session.execute(PRUNE_CODES)
-            expires_at = later(await now(session), ttl_s)
-            await session.execute(INSERT_CODE, code_hash=code_hash, user_id=user_id, expires_at=expires_at)
+    async def find_project(self, tenant: str, slug: str) -> ProjectRecord | None:
+        """The tenant's project of that slug, or None."""
 
-        await self._databases.write_shared(add)
+        async def read(session: Session) -> ProjectRecord | None:
+            row = await session.fetch_one(PROJECT_BY_SLUG, slug=slug)
+            return None if row is None else msgspec.convert(row, ProjectRecord)
 
-    async def spend_code(self, code_hash: str) -> UserRecord | None:
-        """The user of an unspent, unexpired code, which is spent by this: whoever asks second gets None."""
-
-        async def spend(session: Session) -> UserRecord | None:
-            await session.execute(PRUNE_CODES)
-            spent = await session.fetch_one(SPEND_CODE, code_hash=code_hash)
-            if spent is None:
-                return None
-            return msgspec.convert(await session.fetch_one(USER_OF_CODE, user_id=spent["user_id"]), UserRecord)
-
-        return await self._databases.write_shared(spend)
+        return await read_or(self._databases, tenant, read, None)
 
 
 def _address(email: str) -> str:

@@ -10,8 +10,10 @@ from uuid import uuid4
 import msgspec
 
 from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
-from orchestrator.records import Document
+from orchestrator.events import UNSTORABLE
+from orchestrator.records import NO_QUOTA, Document, Quota
 from orchestrator.store.base import Databases, Session, TenantNotFoundError, read_or
+from orchestrator.store.quotas import check_documents, take_turn
 
 PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"
 
@@ -25,8 +27,8 @@ NEXT_VERSION = """
 """
 
 INSERT_TEXT = """
-    INSERT INTO {tenant}.document_versions (document_id, version, text, created_at)
-    VALUES (:document_id, :version, :text, :created_at)
+    INSERT INTO {tenant}.document_versions (document_id, version, text, size, added_by, created_at)
+    VALUES (:document_id, :version, :text, :size, :added_by, :created_at)
 """
 
 BY_PATH = """
@@ -58,10 +60,9 @@ class _Given(NamedTuple):
 
     @classmethod
     def of(cls, path: str, text: str) -> _Given:
-        try:
-            content = text.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidDocumentError(f"The text of {path[:64]!r} has no UTF-8: {error.reason}.") from error
+        if UNSTORABLE.search(path) or UNSTORABLE.search(text):
+            raise InvalidDocumentError(f"{path[:64]!r} or its text has a NUL or no UTF-8; expected text.")
+        content = text.encode()
         return cls(path, text, len(content), sha256(content).hexdigest())
 
 
@@ -72,15 +73,23 @@ class DocumentStore:
         self._databases = databases
 
     async def add_documents(
-        self, tenant: str, project_id: str, documents: Sequence[tuple[str, str]]
+        self,
+        tenant: str,
+        project_id: str,
+        documents: Sequence[tuple[str, str]],
+        added_by: str | None = None,
+        quota: Quota = NO_QUOTA,
     ) -> tuple[Document, ...]:
         """See `orchestrator.ports.DocumentStore.add_documents`."""
         given = [_Given.of(path, text) for path, text in documents]
 
         async def add(session: Session) -> tuple[Document, ...]:
+            await take_turn(session, quota)
             if await session.fetch_one(PROJECT, project_id=project_id) is None:
                 raise ProjectNotFoundError(f"Tenant {tenant!r} has no project {project_id!r}.")
-            return tuple([await _keep(session, project_id, each) for each in given])
+            kept = tuple([await _keep(session, project_id, each, added_by) for each in given])
+            await check_documents(session, added_by, quota)
+            return kept
 
         return await self._databases.write(tenant, add)
 
@@ -106,7 +115,7 @@ class DocumentStore:
             return False
 
 
-async def _keep(session: Session, project_id: str, given: _Given) -> Document:
+async def _keep(session: Session, project_id: str, given: _Given, added_by: str | None) -> Document:
     row = await session.fetch_one(
         NEXT_VERSION, id=str(uuid4()), project_id=project_id, path=given.path, size=given.size, digest=given.digest
     )
@@ -118,6 +127,8 @@ async def _keep(session: Session, project_id: str, given: _Given) -> Document:
         document_id=document.id,
         version=document.version,
         text=given.text,
+        size=given.size,
+        added_by=added_by,
         created_at=document.created_at,
     )
     return document

@@ -13,10 +13,11 @@ from orchestrator.errors import (
     RunIdConflictError,
 )
 from orchestrator.events import Fact, RunEnded, StepQueued, encode_payload
-from orchestrator.records import Accepted, Artifact, NewRun, RunRecord, SavedEvent
+from orchestrator.records import NO_QUOTA, Accepted, Artifact, NewRun, Quota, RunRecord, SavedEvent
 from orchestrator.states import RunState
 from orchestrator.store.artifacts import find_artifact, keep_artifacts, newest_artifacts
 from orchestrator.store.base import Databases, Session, Statement, TenantNotFoundError, bounded, read_or, spread
+from orchestrator.store.quotas import check_runs, take_turn
 from orchestrator.store.run_rows import changes, read_run, read_runs
 
 LARGEST_PAGE = 500
@@ -80,7 +81,7 @@ class RunStore:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
 
-    async def accept_run(self, tenant: str, run: NewRun) -> Accepted:
+    async def accept_run(self, tenant: str, run: NewRun, quota: Quota = NO_QUOTA) -> Accepted:
         """See `orchestrator.ports.RunStore.accept_run`. Of equal runs accepted at once, one gets the events.
 
         Raises:
@@ -94,6 +95,7 @@ class RunStore:
         ]
 
         async def accept(session: Session) -> Accepted:
+            await take_turn(session, quota)
             if await session.fetch_one(PROJECT, project_id=run.project_id) is None:
                 raise ProjectNotFoundError(f"Tenant {tenant!r} has no project {run.project_id!r}.")
             inserted = await session.fetch_one(
@@ -107,6 +109,7 @@ class RunStore:
             )
             if inserted is None:
                 return Accepted(_same_run(run, await _present(session, run.id)), ())
+            await check_runs(session, run.started_by, quota)
             events = _number(plan, 1, inserted["created_at"])
             await session.execute_all([*_plan_rows(run.id, plan), *_log_rows(run.id, events)])
             return Accepted(await _present(session, run.id), events)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,7 +22,10 @@ def answer(content: Any, status: int = 200) -> Response:
 
 def error_answer(error: RefusedError) -> Response:
     """The one shape of every error: ``{"error": CODE, "message": text}``."""
-    return answer({"error": error.code, "message": error.message}, error.status)
+    response = answer({"error": error.code, "message": error.message}, error.status)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return response
 
 
 async def read_body(kind: type[Body]) -> Body:

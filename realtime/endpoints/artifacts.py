@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, request
 
-from realtime.auth import Action
 from realtime.endpoints.answers import answer
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import enter_project, parse_id
 from realtime.ports import RefusedError
+from realtime.roles import Action
 
 
 def artifacts_blueprint(backend: Backend) -> Blueprint:

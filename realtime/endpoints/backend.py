@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from realtime.auth import Tokens
+from realtime.access import AccessWatch
 from realtime.broadcaster import Broadcaster
 from realtime.frames import Limits
 from realtime.ports import Accounts, EventLog, RunService
 from realtime.settings import Settings
+from realtime.tokens import Tokens
 
 
 @dataclass(frozen=True)
@@ -21,4 +22,5 @@ class Backend:
     accounts: Accounts
     tokens: Tokens
     broadcaster: Broadcaster
+    access: AccessWatch
     limits: Limits = field(default_factory=Limits)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 import structlog
 from msgspec import UNSET
 
-from realtime.auth import Action, Principal
 from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import find_run
@@ -28,13 +27,17 @@ from realtime.frames import (
 )
 from realtime.outlet import AsgiOutlet
 from realtime.ports import Ack as KeptAck
-from realtime.ports import RefusedError
-from realtime.protocol import ProtocolError, judge_ack
+from realtime.ports import Membership, RefusedError
+from realtime.protocol import ProtocolError, error_frame, judge_ack
+from realtime.roles import Action
 from realtime.snapshot import RunSnapshot
+from realtime.tokens import Principal
 from realtime.topic import Ending
 
 _log = structlog.get_logger(__name__)
 
+_REFUSALS = {403: ErrorCode.FORBIDDEN, 404: ErrorCode.RUN_NOT_FOUND}
+"""What a subscription is refused with; any other status is a failure of the server."""
 ACKS_EVERY_S = 1.0
 """Acks are kept at most so often; what came since is kept when the run or the connection is left."""
 
@@ -75,11 +78,16 @@ class RunCommands:
         try:
             run = await find_run(self._backend, principal, key.run_id, Action.STREAM)
         except RefusedError as error:
-            code = ErrorCode.RUN_NOT_FOUND if error.status == 404 else ErrorCode.FORBIDDEN
+            code = _REFUSALS.get(error.status)
+            if code is None:
+                raise
             raise ProtocolError(code, error.message, ref=command.ref, run_id=key.run_id) from None
         cursor, given = await self._requested_cursor(command, key, principal, run)
         start = await find_start(self._backend.log, key, run, cursor)
-        watch = self._watches.add(key, start.cursor, principal.user_id, command.client_id)
+        membership = Membership(principal.tenant, run.project_id, principal.user_id)
+        leave = self._backend.access.watch(membership, lambda: self._forbid(key.run_id))
+        watch = Watch(key, start.cursor, principal.user_id, command.client_id, leave)
+        self._watches.add(watch)
         if isinstance(start, Reset):
             frame = ResetFrame(
                 run_id=key.run_id, reason=start.reason, snapshot=run, cursor=start.cursor, ref=command.ref
@@ -140,6 +148,12 @@ class RunCommands:
         frame = ResetFrame(run_id=run.id, reason=ResetReason.EXPIRED, snapshot=run, cursor=watch.cursor)
         self._outlet.send(frame.encode())
         self._follow(watch, run)
+
+    def _forbid(self, run_id: str) -> None:
+        """The user's role was taken away, or is now one that may not watch."""
+        if self._watches.remove(run_id) is not None:
+            message = "Your role in this project no longer allows to stream."
+            self._outlet.send(error_frame(ProtocolError(ErrorCode.FORBIDDEN, message, run_id=run_id)).encode())
 
     async def _unsubscribe(self, command: Unsubscribe) -> None:
         run_id = str(command.run_id)

@@ -11,10 +11,9 @@ import time
 import structlog
 from quart import Websocket
 
-from realtime.auth import InvalidTokenError, Principal
-from realtime.clock import rfc3339
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.commands import RunCommands
+from realtime.endpoints.identity import Identity
 from realtime.events import HEARTBEAT_TEXT
 from realtime.frames import (
     Authenticate,
@@ -26,7 +25,6 @@ from realtime.frames import (
     Pong,
     Ref,
     RunCommand,
-    Welcome,
 )
 from realtime.outlet import AsgiOutlet
 from realtime.peer import Peer
@@ -52,10 +50,9 @@ class Connection:
         self._peer = Peer.of(websocket.scope)
         self._outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
         self._session = Session(backend.limits, now)
-        self._principal: Principal | None = None
+        self._identity = Identity(backend, self._outlet.send, self._fail)
         self._commands = RunCommands(backend, self._outlet, self._break_off)
         self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
-        self._expiry: asyncio.TimerHandle | None = None
         self._heard_at = now
         self._sent_at = now
         self._pinged_at = now
@@ -65,12 +62,11 @@ class Connection:
         gone = self._backend.broadcaster.on_drain(self._drain)
         loop = asyncio.get_running_loop()
         writer = loop.create_task(self._write())
-        tasks = [loop.create_task(work) for work in (self._read(), self._beat(), self._commands.keep_acks())]
+        tasks = [loop.create_task(work) for work in (self._serve(), self._beat(), self._commands.keep_acks())]
         for task in (writer, *tasks):
             task.add_done_callback(self._notice_failure)
         code = CloseCode.NORMAL
         try:
-            self._identify_first()
             code = await self._closing
         finally:
             ending = loop.create_task(self._finish(tasks, writer, code))
@@ -85,8 +81,7 @@ class Connection:
         """Stop all work, keep what was acked, say goodbye."""
         self._session.closed()
         self._commands.close()
-        if self._expiry is not None:
-            self._expiry.cancel()
+        self._identity.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -128,7 +123,9 @@ class Connection:
             await self._websocket.send(message)
             self._sent_at = time.monotonic()
 
-    async def _read(self) -> None:
+    async def _serve(self) -> None:
+        """Find out who it is, then obey frame after frame."""
+        await self._identify_first()
         while not self._closing.done():
             await self._outlet.wait_ready()
             frame = await self._websocket.receive()
@@ -154,55 +151,25 @@ class Connection:
 
     async def _carry_out(self, command: Command) -> None:
         if isinstance(command, Authenticate):
-            self._authenticate(command.token, command.ref)
+            await self._authenticate(command.token, command.ref)
         elif isinstance(command, Ping):
             self._outlet.send(Pong(ref=command.ref).encode())
-        elif self._principal is not None:
-            await self._commands.obey(command, self._principal)
+        elif self._identity.principal is not None:
+            await self._commands.obey(command, self._identity.principal)
 
-    def _identify_first(self) -> None:
+    async def _identify_first(self) -> None:
         """Take the identity of the handshake; without one, wait for ``authenticate`` as the first frame."""
         if self._token is None:
-            missing = ProtocolError(
-                ErrorCode.NOT_AUTHENTICATED, "no identity came in time", close=CloseCode.NOT_AUTHENTICATED
-            )
-            self._set_expiry(self._backend.settings.identify_timeout_s, missing)
+            self._identity.expect()
             return
         try:
-            self._authenticate(self._token)
+            await self._authenticate(self._token)
         except ProtocolError as error:
             self._fail(error)
 
-    def _authenticate(self, token: str, ref: Ref = None) -> None:
-        try:
-            principal = self._backend.tokens.read(token)
-        except InvalidTokenError as error:
-            raise ProtocolError(
-                ErrorCode.NOT_AUTHENTICATED, str(error), ref=ref, close=CloseCode.NOT_AUTHENTICATED
-            ) from None
-        before = self._principal
-        if before is not None and (before.tenant, before.user_id) != (principal.tenant, principal.user_id):
-            raise ProtocolError(
-                ErrorCode.FORBIDDEN, "a connection cannot change its user", ref=ref, close=CloseCode.FORBIDDEN
-            )
-        self._principal = principal
+    async def _authenticate(self, token: str, ref: Ref = None) -> None:
+        await self._identity.take(token, ref)
         self._session.identified()
-        expired = ProtocolError(
-            ErrorCode.NOT_AUTHENTICATED, "The token has expired.", close=CloseCode.NOT_AUTHENTICATED
-        )
-        self._set_expiry(principal.expires_at - time.time(), expired)
-        welcome = Welcome(
-            heartbeat_s=self._backend.settings.heartbeat_s,
-            limits=self._backend.limits,
-            server_time=rfc3339(),
-            ref=ref,
-        )
-        self._outlet.send(welcome.encode())
-
-    def _set_expiry(self, in_s: float, error: ProtocolError) -> None:
-        if self._expiry is not None:
-            self._expiry.cancel()
-        self._expiry = asyncio.get_running_loop().call_later(max(0.0, in_s), self._fail, error)
 
     async def _beat(self) -> None:
         """Break our silence with heartbeats and the peer's with pings; let go of one that stays silent or stuck."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import msgspec
 from quart import Blueprint, Response, request
 
-from realtime.auth import Action
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import enter_project, parse_id
 from realtime.ports import RefusedError
+from realtime.roles import Action
 
 
 class _Upload(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,7 +30,8 @@ def documents_blueprint(backend: Backend) -> Blueprint:
     async def add_documents(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
         uploaded = await _read_upload()
-        return answer({"documents": await backend.runs.add_documents(principal.tenant, project_id, uploaded)}, 201)
+        kept = await backend.runs.add_documents(principal.tenant, project_id, uploaded, principal.user_id)
+        return answer({"documents": kept}, 201)
 
     @blueprint.delete("/<document_id>")
     async def delete_document(project_id: str, document_id: str) -> Response:

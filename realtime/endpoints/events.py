@@ -9,15 +9,17 @@ from uuid import UUID
 
 from quart import Blueprint, Response, request
 
-from realtime.auth import Action, Principal
 from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import check_origin, find_run, identify, parse_id
 from realtime.endpoints.start import find_start
 from realtime.events import RunKey
 from realtime.outlet import AsgiOutlet
+from realtime.ports import Membership
+from realtime.roles import Action
 from realtime.snapshot import RunSnapshot, unfold
 from realtime.sse import SSEEvent, build_sse_response, requested_cursor
+from realtime.tokens import Principal
 from realtime.topic import Ending
 
 
@@ -28,7 +30,7 @@ def events_blueprint(backend: Backend) -> Blueprint:
     @blueprint.get("/agent-runs/<run_id>")
     async def stream_run(run_id: str) -> Response:
         check_origin(request, needed=False)
-        principal = identify(backend.tokens)
+        principal = await identify(backend)
         run_id = parse_id(run_id, "run")
         run = await find_run(backend, principal, run_id, Action.STREAM)
         asked = requested_cursor(request)
@@ -66,6 +68,8 @@ class _RunStream:
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._outlet.finish)
         gone = self._backend.broadcaster.on_drain(self._outlet.finish)
+        membership = Membership(self._principal.tenant, self._run.project_id, self._principal.user_id)
+        leave = self._backend.access.watch(membership, self._outlet.finish)
         subscription = None
         try:
             if reason is not None:
@@ -82,6 +86,7 @@ class _RunStream:
                     yield reset_wire(run, ResetReason.EXPIRED)
         finally:
             expiry.cancel()
+            leave()
             gone()
             if subscription is not None:
                 subscription.close()

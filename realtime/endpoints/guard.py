@@ -8,11 +8,13 @@ from uuid import UUID
 from quart import request
 from quart.wrappers.base import BaseRequestWebsocket
 
-from realtime.auth import COOKIE, Action, InvalidTokenError, Principal, Tokens, may, origin_is_own
 from realtime.endpoints.backend import Backend
 from realtime.events import RunKey
+from realtime.origins import origin_is_own
 from realtime.ports import RefusedError
+from realtime.roles import Action, may
 from realtime.snapshot import RunSnapshot
+from realtime.tokens import COOKIE, InvalidTokenError, Principal
 
 
 class Credentials(NamedTuple):
@@ -45,7 +47,7 @@ def check_origin(asked: BaseRequestWebsocket, *, needed: bool) -> None:
         raise RefusedError(403, "FORBIDDEN", "This origin may not use this server.")
 
 
-def identify(tokens: Tokens) -> Principal:
+async def identify(backend: Backend) -> Principal:
     """Who sent the current request.
 
     A request that changes something and brings a cookie must also bring our own Origin.
@@ -58,7 +60,7 @@ def identify(tokens: Tokens) -> Principal:
     if credentials is None:
         raise RefusedError(401, "NOT_AUTHENTICATED", "Sign in, or send a token as Authorization: Bearer.")
     try:
-        principal = tokens.read(credentials.token)
+        principal = await backend.tokens.read(credentials.token)
     except InvalidTokenError as error:
         raise RefusedError(401, "NOT_AUTHENTICATED", str(error)) from None
     if credentials.from_cookie:
@@ -88,7 +90,7 @@ async def enter_project(backend: Backend, project_id: str, action: Action) -> tu
         RefusedError: 401, 400 for an id that is none, 404 or 403.
 
     """
-    principal = identify(backend.tokens)
+    principal = await identify(backend)
     project_id = parse_id(project_id, "project")
     role = await authorize(backend, principal, project_id, action)
     return principal, project_id, role

@@ -7,10 +7,11 @@ from typing import Any
 from quart import Blueprint, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from realtime.auth import Action, Principal, may
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
 from realtime.ports import RefusedError
+from realtime.roles import Action, may
+from realtime.tokens import Principal
 
 
 def pages_blueprint(backend: Backend) -> Blueprint:
@@ -41,7 +42,7 @@ def pages_blueprint(backend: Backend) -> Blueprint:
     @blueprint.get("/")
     async def home() -> WerkzeugResponse:
         try:
-            principal = identify(backend.tokens)
+            principal = await identify(backend)
         except RefusedError:
             return redirect("/sign-in", 303)
         projects = await backend.accounts.list_projects(principal.tenant, principal.user_id)

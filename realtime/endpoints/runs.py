@@ -7,11 +7,11 @@ from uuid import UUID
 import msgspec
 from quart import Blueprint, Response, request
 
-from realtime.auth import Action
 from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
 from realtime.ports import RunRequest
+from realtime.roles import Action
 
 
 class _StartRun(msgspec.Struct, forbid_unknown_fields=True):
@@ -26,12 +26,12 @@ def runs_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("/agents")
     async def list_agents() -> Response:
-        identify(backend.tokens)
+        await identify(backend)
         return answer({"agents": backend.runs.agents()})
 
     @blueprint.get("/projects")
     async def list_projects() -> Response:
-        principal = identify(backend.tokens)
+        principal = await identify(backend)
         return answer({"projects": await backend.accounts.list_projects(principal.tenant, principal.user_id)})
 
     @blueprint.post("/projects/<project_id>/agent-runs")

@@ -8,11 +8,11 @@ import msgspec
 from quart import Blueprint, Response, redirect, render_template, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from realtime.auth import COOKIE, InvalidTokenError, Principal, hash_code
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import check_origin
 from realtime.ports import RefusedError
+from realtime.tokens import COOKIE, InvalidTokenError, Principal, hash_code
 
 
 class _Token(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,7 +27,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
     async def open_session() -> Response:
         check_origin(request, needed=False)
         token = (await read_body(_Token)).token
-        principal = _read_token(backend, token)
+        principal = await _read_token(backend, token)
         response = answer({"tenant": principal.tenant, "email": principal.email, "expires_at": principal.expires_at})
         _set_cookie(response, token, principal)
         return response
@@ -49,7 +49,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
         form = await request.form
         try:
             token = await _spend(backend, form.get("code", "")) or form.get("token", "").strip()
-            principal = _read_token(backend, token)
+            principal = await _read_token(backend, token)
         except RefusedError as error:
             page = await render_template("sign_in.html", code="", error=error.message)
             return Response(page, error.status)
@@ -82,9 +82,9 @@ async def _spend(backend: Backend, code: str) -> str | None:
     return backend.tokens.issue(user, backend.settings.session_ttl_s)
 
 
-def _read_token(backend: Backend, token: str) -> Principal:
+async def _read_token(backend: Backend, token: str) -> Principal:
     try:
-        return backend.tokens.read(token)
+        return await backend.tokens.read(token)
     except InvalidTokenError as error:
         raise RefusedError(401, "NOT_AUTHENTICATED", str(error)) from None
 

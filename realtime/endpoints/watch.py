@@ -13,10 +13,16 @@ from realtime.topic import Ending, Subscription
 
 
 class Watch:
-    """One run on one connection. After the run ended it stays for the last acks, without a subscription."""
+    """One run on one connection. After the run ended it stays for the last acks, without a subscription.
 
-    def __init__(self, key: RunKey, cursor: int, user_id: str, client_id: str | None) -> None:
+    ``on_close`` is called when it is taken off the list.
+    """
+
+    def __init__(
+        self, key: RunKey, cursor: int, user_id: str, client_id: str | None, on_close: Callable[[], None]
+    ) -> None:
         self.key = key
+        self._on_close = on_close
         self.user_id = user_id
         self.client_id = client_id
         self.acked = 0
@@ -35,12 +41,16 @@ class Watch:
 
     def jump(self, cursor: int) -> None:
         """Go on from ``cursor``, whatever was between; `WatchList.follow` makes the watch live again."""
-        self.close()
+        self._stop()
         self.subscription = None
         self._cursor = cursor
 
     def close(self) -> None:
-        """No event follows."""
+        """No event follows, and nobody minds who may watch it. Idempotent."""
+        self._stop()
+        self._on_close()
+
+    def _stop(self) -> None:
         if self.subscription is not None:
             self.subscription.close()
 
@@ -79,13 +89,12 @@ class WatchList:
             )
         ended = [watch for watch in others if not watch.live]
         for watch in ended[: max(0, len(others) + 1 - self._limits.subscriptions)]:
-            del self._watches[watch.key.run_id]
+            self.remove(watch.key.run_id)
 
-    def add(self, key: RunKey, cursor: int, user_id: str, client_id: str | None) -> Watch:
+    def add(self, watch: Watch) -> None:
         """Put a watch on the list, in place of one of the same run; `follow` makes it live."""
-        self.remove(key.run_id)
-        watch = self._watches[key.run_id] = Watch(key, cursor, user_id, client_id)
-        return watch
+        self.remove(watch.key.run_id)
+        self._watches[watch.key.run_id] = watch
 
     def follow(self, watch: Watch, head: int, on_end: Callable[[Watch, Ending], None]) -> None:
         """Send every event after the watch's cursor, of a log that goes to ``head`` at least."""

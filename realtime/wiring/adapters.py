@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from orchestrator.documents import read_document
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import StoreError
 from orchestrator.pipeline import CATALOGUE
-from orchestrator.records import RunRecord, SavedEvent
+from orchestrator.records import NO_QUOTA, Quota, RunRecord, SavedEvent
 from orchestrator.service import Orchestrator
 from orchestrator.store import Store
 from orchestrator.store.acks import AckRecord
@@ -24,23 +23,15 @@ from realtime.ports import (
     AgentInfo,
     ArtifactInfo,
     DocumentInfo,
+    Membership,
     ProjectInfo,
-    RefusedError,
     RunRequest,
     User,
 )
 from realtime.snapshot import RunSnapshot
+from realtime.wiring.refusals import refusing
 
 Shape = TypeVar("Shape")
-
-STATUS_OF_CODE = {
-    "PROJECT_NOT_FOUND": 404,
-    "RUN_ID_CONFLICT": 409,
-    "DOCUMENT_TOO_LARGE": 413,
-    "BUDGET_EXCEEDED": 402,
-    "INTERNAL": 500,
-}
-"""HTTP status for the codes of `OrchestratorError`; every other is 400."""
 
 
 def reshape(record: object, shape: type[Shape], **more: Any) -> Shape:
@@ -51,17 +42,6 @@ def reshape(record: object, shape: type[Shape], **more: Any) -> Shape:
 def to_snapshot(record: RunRecord) -> RunSnapshot:
     """A run's rows as delivery shows them, now."""
     return reshape(record, RunSnapshot, server_time=rfc3339())
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except OrchestratorError as error:
-        status = STATUS_OF_CODE.get(error.code, 400)
-        if status >= 500:
-            raise
-        raise RefusedError(status, error.code, str(error)) from error
 
 
 class BroadcastPublisher:
@@ -85,10 +65,12 @@ class StoredLog:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    @refusing
     async def read(self, key: RunKey, after: int, limit: int) -> Sequence[Event]:
         """Up to ``limit`` events with ids above ``after``, in order."""
         return _to_events(key.run_id, await self._store.runs.read_events(key.tenant, key.run_id, after, limit))
 
+    @refusing
     async def heads(self, keys: Iterable[RunKey]) -> dict[RunKey, int]:
         """The newest event id of each of these runs that exists."""
         by_tenant: dict[str, list[str]] = defaultdict(list)
@@ -100,10 +82,12 @@ class StoredLog:
             for run_id, head in (await self._store.runs.heads(tenant, run_ids)).items()
         }
 
+    @refusing
     async def get_ack(self, key: RunKey, user_id: str, client_id: str) -> int | None:
         """The event id last kept for that viewer."""
         return await self._store.acks.get_ack(key.tenant, key.run_id, user_id, client_id)
 
+    @refusing
     async def save_acks(self, acks: Sequence[Ack]) -> None:
         """Keep them, each tenant's whole or not at all."""
         by_tenant: dict[str, list[AckRecord]] = defaultdict(list)
@@ -121,15 +105,30 @@ class StoredAccounts:
 
     def __init__(self, store: Store) -> None:
         self._accounts = store.accounts
+        self._codes = store.codes
 
+    @refusing
     async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
         """The user's role in the project."""
         return await self._accounts.get_role(tenant, project_id, user_id)
 
+    @refusing
+    async def roles(self, memberships: Collection[Membership]) -> dict[Membership, str]:
+        """The role of each of these that is one."""
+        return {Membership(*key): role for key, role in (await self._accounts.roles(memberships)).items()}
+
+    @refusing
+    async def find_user(self, tenant: str, email: str) -> User | None:
+        """The tenant's user of that address."""
+        record = await self._accounts.find_user(tenant, email)
+        return None if record is None else reshape(record, User)
+
+    @refusing
     async def has_project(self, tenant: str, project_id: str) -> bool:
         """True where the tenant has that project."""
         return await self._accounts.get_project(tenant, project_id) is not None
 
+    @refusing
     async def list_projects(self, tenant: str, user_id: str) -> Sequence[ProjectInfo]:
         """The projects the user is a member of, by slug."""
         return [
@@ -137,21 +136,26 @@ class StoredAccounts:
             for membership in await self._accounts.list_projects(tenant, user_id)
         ]
 
+    @refusing
     async def add_code(self, code_hash: str, user: User, ttl_s: int) -> None:
         """Keep a one-time sign-in code for ``ttl_s`` seconds."""
-        await self._accounts.add_code(code_hash, user.tenant, user.id, ttl_s)
+        await self._codes.add_code(code_hash, user.tenant, user.id, ttl_s)
 
+    @refusing
     async def spend_code(self, code_hash: str) -> User | None:
         """The user of a code, once."""
-        record = await self._accounts.spend_code(code_hash)
+        record = await self._codes.spend_code(code_hash)
         return None if record is None else reshape(record, User)
 
 
 class StoredRuns:
     """`realtime.ports.RunService` over the orchestrator and its store."""
 
-    def __init__(self, store: Store, orchestrator: Orchestrator, notice: str | None) -> None:
+    def __init__(
+        self, store: Store, orchestrator: Orchestrator, notice: str | None, document_quota: Quota = NO_QUOTA
+    ) -> None:
         self._store = store
+        self._document_quota = document_quota
         self._orchestrator = orchestrator
         self._notice = notice
 
@@ -164,46 +168,59 @@ class StoredRuns:
         """The catalogue, in the order of a full pipeline."""
         return [reshape(agent, AgentInfo) for agent in CATALOGUE]
 
+    async def is_available(self) -> bool:
+        """True where the store answers."""
+        try:
+            await self._store.ping()
+        except StoreError:
+            return False
+        return True
+
+    @refusing
     async def start_run(self, tenant: str, project_id: str, request: RunRequest, started_by: str) -> RunSnapshot:
         """Accept a run; it starts by itself."""
-        with _refusals():
-            record = await self._orchestrator.start_run(
-                tenant,
-                project_id,
-                agents_selected=request.agents_selected,
-                pipeline_mode=request.pipeline_mode,
-                run_id=request.run_id,
-                started_by=started_by,
-            )
+        record = await self._orchestrator.start_run(
+            tenant,
+            project_id,
+            agents_selected=request.agents_selected,
+            pipeline_mode=request.pipeline_mode,
+            run_id=request.run_id,
+            started_by=started_by,
+        )
         return to_snapshot(record)
 
+    @refusing
     async def get_run(self, key: RunKey) -> RunSnapshot | None:
         """The run, read in one read snapshot."""
         record = await self._store.runs.get_run(key.tenant, key.run_id)
         return None if record is None else to_snapshot(record)
 
+    @refusing
     async def list_runs(self, tenant: str, project_id: str, limit: int, before: str | None) -> Sequence[RunSnapshot]:
         """Runs of a project, newest first."""
         return [to_snapshot(record) for record in await self._store.runs.list_runs(tenant, project_id, limit, before)]
 
+    @refusing
     async def list_documents(self, tenant: str, project_id: str) -> Sequence[DocumentInfo]:
         """The project's documents by path."""
         documents = await self._store.documents.list_documents(tenant, project_id)
         return [reshape(document, DocumentInfo) for document in documents]
 
+    @refusing
     async def add_documents(
-        self, tenant: str, project_id: str, documents: Sequence[tuple[str, bytes]]
+        self, tenant: str, project_id: str, documents: Sequence[tuple[str, bytes]], added_by: str
     ) -> Sequence[DocumentInfo]:
         """Keep documents: all that are given, or none."""
-        with _refusals():
-            readable = [(path, read_document(path, content)) for path, content in documents]
-            kept = await self._store.documents.add_documents(tenant, project_id, readable)
+        readable = [(path, read_document(path, content)) for path, content in documents]
+        kept = await self._store.documents.add_documents(tenant, project_id, readable, added_by, self._document_quota)
         return [reshape(document, DocumentInfo) for document in kept]
 
+    @refusing
     async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:
         """Remove a document."""
         return await self._store.documents.delete_document(tenant, project_id, document_id)
 
+    @refusing
     async def list_artifacts(self, tenant: str, project_id: str, run_id: str | None) -> Sequence[ArtifactInfo]:
         """Artifacts, newest first, without content."""
         artifacts = await self._store.runs.list_artifacts(tenant, project_id, run_id)
@@ -211,6 +228,7 @@ class StoredRuns:
             msgspec.structs.replace(reshape(artifact, ArtifactInfo), content=msgspec.UNSET) for artifact in artifacts
         ]
 
+    @refusing
     async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> ArtifactInfo | None:
         """One artifact with its content."""
         artifact = await self._store.runs.get_artifact(tenant, project_id, artifact_id)

@@ -18,17 +18,20 @@ from orchestrator.budget import BudgetedModel, TokenBudget
 from orchestrator.clock import SystemClock
 from orchestrator.llm.offline import OfflineModel
 from orchestrator.ports import Clock, LanguageModel
+from orchestrator.records import Quota
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
 from orchestrator.service import Orchestrator
 from orchestrator.store import Store, open_sqlite_store
+from realtime.access import AccessWatch
 from realtime.app import create_app
-from realtime.auth import Role, Tokens, hash_code, new_code
 from realtime.broadcaster import Broadcaster
 from realtime.endpoints.backend import Backend
 from realtime.frames import Limits
 from realtime.ports import Accounts, DocumentInfo, User
+from realtime.roles import Role
 from realtime.settings import Settings
+from realtime.tokens import Tokens, hash_code, new_code
 from realtime.wiring.adapters import BroadcastPublisher, StoredAccounts, StoredLog, StoredRuns
 
 _log = structlog.get_logger(__name__)
@@ -60,18 +63,21 @@ class Home:
         self.user = user
         self.project_id = project_id
         log = StoredLog(store)
+        accounts = StoredAccounts(store)
         broadcaster = Broadcaster(log)
         self.store = store
+        document_quota = Quota(tenant=settings.tenant_document_bytes, user=settings.user_document_bytes)
         clock = SystemClock()
         model = model or OfflineModel(clock, settings.pace_s)
         self.orchestrator = _orchestrator(settings, store, broadcaster, model, clock)
         self.backend = Backend(
             settings=settings,
-            runs=StoredRuns(store, self.orchestrator, _notice(settings)),
+            runs=StoredRuns(store, self.orchestrator, _notice(settings), document_quota),
             log=log,
-            accounts=StoredAccounts(store),
+            accounts=accounts,
             tokens=tokens,
             broadcaster=broadcaster,
+            access=AccessWatch(accounts),
             limits=Limits(identify_s=settings.identify_timeout_s),
         )
         self.app: Quart = create_app(self.backend)
@@ -91,7 +97,9 @@ class Home:
             RefusedError: it cannot be kept; the message says why.
 
         """
-        kept = await self.backend.runs.add_documents(self.user.tenant, self.project_id, [(path, content)])
+        kept = await self.backend.runs.add_documents(
+            self.user.tenant, self.project_id, [(path, content)], self.user.id
+        )
         return kept[0]
 
     @contextlib.asynccontextmanager
@@ -100,6 +108,7 @@ class Home:
         loop = asyncio.get_running_loop()
         chores = [
             loop.create_task(_every(self.settings.reconcile_s, self.backend.broadcaster.reconcile)),
+            loop.create_task(_every(self.settings.access_check_s, self.backend.access.check)),
             loop.create_task(_every(RETENTION_CHECK_S, self._drop_old_logs)),
         ]
         try:
@@ -186,7 +195,13 @@ def _orchestrator(
         clock=clock,
     )
     return Orchestrator(
-        store.runs, store.documents, publisher, runner, budget, max_runs_at_once=settings.max_runs_at_once
+        store.runs,
+        store.documents,
+        publisher,
+        runner,
+        budget,
+        max_runs_at_once=settings.max_runs_at_once,
+        quota=Quota(tenant=settings.tenant_runs, user=settings.user_runs),
     )
 
 

@@ -15,8 +15,9 @@ from project_page import ProjectPage
 from proxy import Proxy
 from staged_model import Stage
 
-from realtime.auth import COOKIE, Role
 from realtime.ports import User
+from realtime.roles import Role
+from realtime.tokens import COOKIE
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = (

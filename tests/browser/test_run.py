@@ -8,7 +8,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 from project_page import ALL, ARTIFACTS_URL, NAMES, RUN_URL, ProjectPage
 from staged_model import Stage
 
-from realtime.auth import COOKIE
+from realtime.tokens import COOKIE
 
 AGENTS = ("ba_consultant", "qa_consultant")
 

@@ -88,22 +88,22 @@ async def test_spend_code_works_once(project: Project) -> None:
     """Of ten who spend one code at the same moment, one is the user; afterwards nobody is."""
     accounts = project.store.accounts
     user = await accounts.ensure_user(TENANT, "a@b.c")
-    await accounts.add_code("hash", TENANT, user.id, 60)
-    spent = await asyncio.gather(*(accounts.spend_code("hash") for _ in range(10)))
+    await project.store.codes.add_code("hash", TENANT, user.id, 60)
+    spent = await asyncio.gather(*(project.store.codes.spend_code("hash") for _ in range(10)))
     assert [it for it in spent if it is not None] == [user]
-    assert await accounts.spend_code("hash") is None
-    assert await accounts.spend_code("other") is None
+    assert await project.store.codes.spend_code("hash") is None
+    assert await project.store.codes.spend_code("other") is None
 
 
 async def test_spend_code_after_its_time_is_refused(project: Project) -> None:
     """A code lives for its time only; others go on living when it is forgotten."""
     accounts = project.store.accounts
     user = await accounts.ensure_user(TENANT, "a@b.c")
-    await accounts.add_code("short", TENANT, user.id, 0.001)
-    await accounts.add_code("long", TENANT, user.id, 60)
+    await project.store.codes.add_code("short", TENANT, user.id, 0.001)
+    await project.store.codes.add_code("long", TENANT, user.id, 60)
     await asyncio.sleep(0.01)  # past the end of the first
-    assert await accounts.spend_code("short") is None
-    assert await accounts.spend_code("long") == user
+    assert await project.store.codes.spend_code("short") is None
+    assert await project.store.codes.spend_code("long") == user
 
 
 async def test_add_code_for_unknown_user_or_taken_hash_is_refused(project: Project) -> None:
@@ -112,8 +112,8 @@ async def test_add_code_for_unknown_user_or_taken_hash_is_refused(project: Proje
     user = await accounts.ensure_user(TENANT, "a@b.c")
     other = await accounts.ensure_user(TENANT, "x@y.z")
     with pytest.raises(UserNotFoundError):
-        await accounts.add_code("hash", "acme", user.id, 60)
-    await accounts.add_code("hash", TENANT, user.id, 60)
+        await project.store.codes.add_code("hash", "acme", user.id, 60)
+    await project.store.codes.add_code("hash", TENANT, user.id, 60)
     with pytest.raises(StoreError):
-        await accounts.add_code("hash", TENANT, other.id, 60)
-    assert await accounts.spend_code("hash") == user
+        await project.store.codes.add_code("hash", TENANT, other.id, 60)
+    assert await project.store.codes.spend_code("hash") == user

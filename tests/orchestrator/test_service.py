@@ -24,7 +24,7 @@ from orchestrator.errors import (
     StoreError,
 )
 from orchestrator.pipeline import AGENT_TYPES
-from orchestrator.records import Accepted, NewRun, RunRecord
+from orchestrator.records import Accepted, NewRun, Quota, RunRecord
 from orchestrator.service import STORE_RETRY_S, Orchestrator
 from orchestrator.states import RunState
 
@@ -201,8 +201,8 @@ async def test_accepted_run_goes_on_when_the_caller_is_cancelled(service: Servic
     accepting, release = asyncio.Event(), asyncio.Event()
 
     class Slow(Through):
-        async def accept_run(self, tenant: str, run: NewRun) -> Accepted:
-            accepted: Accepted = await self.store.accept_run(tenant, run)
+        async def accept_run(self, tenant: str, run: NewRun, quota: Quota) -> Accepted:
+            accepted: Accepted = await self.store.accept_run(tenant, run, quota)
             accepting.set()
             await release.wait()
             return accepted

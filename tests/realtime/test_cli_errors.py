@@ -56,7 +56,7 @@ def home() -> Path:
         ("RUNCAST_PORT", "http", "expected a whole number"),
         ("RUNCAST_MONTHLY_TOKENS", "1.5", "expected a whole number"),
         ("RUNCAST_RETRY_DELAYS_S", "5;10", "expected numbers with commas between"),
-        ("RUNCAST_MAX_RUNS_AT_ONCE", "0", "expected at least 1"),
+        ("RUNCAST_MAX_RUNS_AT_ONCE", "0", "expected more than 0"),
     ],
 )
 def test_bad_setting_is_bad_use(name: str, value: str, expected: str) -> None:

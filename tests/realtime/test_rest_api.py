@@ -17,8 +17,8 @@ from raw_peer import raw_http
 from seeded import all_gone, seed_run
 from shared_server import shared, shared_model  # noqa: F401  # fixtures
 
-from realtime.auth import COOKIE, Tokens, hash_code, new_code
 from realtime.ports import User
+from realtime.tokens import COOKIE, Tokens, hash_code, new_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -104,7 +104,7 @@ async def test_same_run_id_twice_is_one_run(server: LiveServer) -> None:
     accounts, user = server.home.store.accounts, server.home.user
     project = await accounts.ensure_project(user.tenant, "second", "Second")
     await accounts.set_member(user.tenant, project.id, user.id, "owner")
-    await server.home.backend.runs.add_documents(user.tenant, project.id, [("a.md", b"# A\n")])
+    await server.home.backend.runs.add_documents(user.tenant, project.id, [("a.md", b"# A\n")], user.id)
     elsewhere = await server.http.post(f"/api/v1/projects/{project.id}/agent-runs", json=body)
     assert refusal(elsewhere) == (409, "RUN_ID_CONFLICT")
 

@@ -16,8 +16,8 @@ from live import ALL_AGENTS, GatedModel, LiveServer, LiveSocket, live_server
 from raw_peer import raw_socket
 from seeded import all_gone, seed_run
 
-from realtime.auth import COOKIE, Tokens
 from realtime.ports import User
+from realtime.tokens import COOKIE, Tokens
 
 
 @contextlib.asynccontextmanager

@@ -1,17 +1,17 @@
-"""Who somebody is (token → Principal), what a role may do, and which Origins may use a cookie."""
+"""Who somebody is: token → Principal; and one-time codes for signing in."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 import time
-from enum import StrEnum
 from typing import Any
 
 import jwt
 import msgspec
 
-from realtime.ports import User
+from realtime.ports import Accounts, User
+from realtime.settings import Settings
 
 ISSUER = "runcast"
 COOKIE = "access_token"
@@ -19,44 +19,6 @@ COOKIE = "access_token"
 
 class InvalidTokenError(Exception):
     """A token does not say who somebody is; the text says why and holds nothing of the token."""
-
-
-class Role(StrEnum):
-    """What a user is in a project."""
-
-    OWNER = "owner"
-    ADMIN = "admin"
-    PM_CSM = "pm-csm"
-    QA_MANUAL = "qa-manual"
-    QA_AUTOMATION = "qa-automation"
-    DEVELOPER = "developer"
-    VIEWER = "viewer"
-
-
-class Action(StrEnum):
-    """What can be done in a project."""
-
-    READ = "read"
-    """See its documents, runs and artifacts."""
-    STREAM = "stream"
-    """Watch its runs live."""
-    START_RUN = "start_run"
-    WRITE_DOCUMENTS = "write_documents"
-
-
-_RUNS_AGENTS = frozenset({Role.OWNER, Role.ADMIN, Role.QA_AUTOMATION})
-
-PERMISSIONS: dict[Action, frozenset[Role]] = {
-    Action.READ: frozenset(Role),
-    Action.STREAM: _RUNS_AGENTS,
-    Action.START_RUN: _RUNS_AGENTS,
-    Action.WRITE_DOCUMENTS: _RUNS_AGENTS | {Role.PM_CSM, Role.QA_MANUAL},
-}
-
-
-def may(role: str | None, action: Action) -> bool:
-    """True where somebody with ``role`` (None: no member) may do ``action``."""
-    return role in PERMISSIONS[action]
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,7 +51,7 @@ class Tokens:
         }
         return jwt.encode(claims, self._secret, algorithm="HS256")
 
-    def read(self, token: str) -> Principal:
+    async def read(self, token: str) -> Principal:
         """Who the token says.
 
         Raises:
@@ -119,13 +81,9 @@ class Tokens:
             raise InvalidTokenError("The token is not valid here.") from None
 
 
-def origin_is_own(origin: str, scheme: str, host: str) -> bool:
-    """True where ``origin`` is the one that a page served here under ``scheme`` and ``host`` has; ``null`` is not.
-
-    https://www.rfc-editor.org/rfc/rfc6454#section-4
-    """
-    http_scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    return origin.lower() == f"{http_scheme}://{host}".lower()
+def make_tokens(settings: Settings, secret: bytes, accounts: Accounts) -> Tokens:
+    """The tokens of a server whose own secret is ``secret``, unless its settings have another."""
+    return Tokens(secret if settings.secret is None else settings.secret.encode())
 
 
 def new_code() -> str:
