@@ -54,11 +54,11 @@ class SeededRun:
         await self._server.home.store.runs.claim_run(self.key.tenant, self.id, self._token)
 
 
-async def seed_run(server: LiveServer) -> SeededRun:
-    """A run that was accepted: its log has one ``queued`` event."""
+async def seed_run(server: LiveServer, project_id: str | None = None) -> SeededRun:
+    """A run that was accepted, in the local project or another: its log has one ``queued`` event."""
     run = NewRun(
         id=str(uuid4()),
-        project_id=server.home.project_id,
+        project_id=project_id or server.home.project_id,
         pipeline_mode=PipelineMode.SEQUENTIAL,
         agents_selected=(AGENT,),
         step_ids=(str(uuid4()),),
