@@ -6,7 +6,8 @@ appends the other in one transaction, so rows and log cannot tell different stor
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import re
+from typing import ClassVar, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +17,11 @@ STEP_CANCELLED = "STEP_CANCELLED"
 BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
 CANCELLED = "CANCELLED"
 INTERRUPTED = "INTERRUPTED"
+
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What no text may have that every database keeps: PostgreSQL has no NUL, and half of a surrogate pair no UTF-8."""
+
+Value = TypeVar("Value")
 
 
 class StepQueued(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,11 +104,21 @@ WIRE_TYPES: frozenset[str] = frozenset(
 )
 
 
+def storable(value: Value) -> Value:
+    """``value`` as every store keeps it: in text, U+FFFD stands for each character that one of them could not keep.
+
+    Rows and log both go through here, so that they tell the same; nothing is ever found by text with such characters.
+    """
+    if isinstance(value, str) and UNSTORABLE.search(value):
+        return UNSTORABLE.sub("\ufffd", value)  # type: ignore[return-value]  # text for text
+    return value
+
+
 def encode_payload(fact: Fact, at: str) -> str:
     """The payload of ``fact`` as compact JSON text with ``at`` (RFC 3339, UTC, milliseconds) as its last key.
 
-    This text is what is stored and what every viewer gets, byte for byte.
+    Its texts are `storable`. This text is what is stored and what every viewer gets, byte for byte.
     """
     fields = msgspec.structs.asdict(fact)
-    sent = {name: value for name, value in fields.items() if value is not UNSET}
+    sent = {name: storable(value) for name, value in fields.items() if value is not UNSET}
     return msgspec.json.encode({**sent, "at": at}).decode()

@@ -20,6 +20,7 @@ from orchestrator.events import (
     StepError,
     StepQueued,
     StepRunning,
+    storable,
 )
 from orchestrator.ports import Publisher, RunStore
 from orchestrator.records import Artifact, RunRecord, SavedEvent
@@ -177,4 +178,4 @@ def _content(event: SavedEvent) -> dict[str, Any]:
 
 
 def _sent(fact: Fact) -> dict[str, Any]:
-    return {name: value for name, value in msgspec.structs.asdict(fact).items() if value is not UNSET}
+    return {name: storable(value) for name, value in msgspec.structs.asdict(fact).items() if value is not UNSET}

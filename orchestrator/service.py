@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Coroutine, Sequence
 from itertools import count
 from typing import Any, TypeVar
@@ -115,8 +116,11 @@ class Orchestrator:
         return accepted.run
 
     def _dispatch(self, tenant: str, run_id: str) -> None:
+        """Begin the run in a context of its own: it outlives the request that asked for it, and logs its own id."""
         if not self._closed:
-            self._spawn(self._work(tenant, run_id))
+            context = contextvars.Context()
+            context.run(structlog.contextvars.bind_contextvars, tenant=tenant, run_id=run_id)
+            context.run(self._spawn, self._work(tenant, run_id))
 
     async def _work(self, tenant: str, run_id: str) -> None:
         """Carry the run to its end. What the store refuses is tried again from where the log then stands."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 import msgspec
 
 from orchestrator.errors import InvalidRequestError, OrchestratorError, ProjectNotFoundError
+from orchestrator.events import UNSTORABLE
 from orchestrator.store.base import (
     PROJECT_SLUG,
     Databases,
@@ -169,7 +170,7 @@ class AccountStore:
 
         """
         address = _address(email)
-        if not all(address.partition("@")):
+        if not all(address.partition("@")) or UNSTORABLE.search(address):
             raise InvalidRequestError(f"{email[:64]!r} is no e-mail address; expected name@domain.")
 
         async def ensure(session: Session) -> UserRecord:

@@ -17,7 +17,7 @@ SELECT = """
 
 KEEP = """
     INSERT INTO {tenant}.acks AS kept (run_id, user_id, client_id, event_id, turn)
-    SELECT :run_id, :user_id, :client_id, :event_id, COALESCE(
+    SELECT :run_id, :user_id, :client_id, CAST(:event_id AS BIGINT), COALESCE(
         (SELECT MAX(turn) FROM {tenant}.acks WHERE run_id = :run_id AND user_id = :user_id), 0) + 1
     WHERE EXISTS (SELECT 1 FROM {tenant}.agent_run_events WHERE run_id = :run_id)
     ON CONFLICT (run_id, user_id, client_id) DO UPDATE SET event_id = excluded.event_id, turn = excluded.turn

@@ -20,6 +20,8 @@ SLUG = re.compile(r"[a-z][a-z0-9_]{0,40}")
 PROJECT_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 """A project's slug: it is only ever a bound value, so it may also hold hyphens."""
 
+SHARED_SCHEMA = "public"
+
 LARGEST_INTEGER = 2**63 - 1
 """The largest number that a column holds; asking for what is beyond it is asking for nothing."""
 
@@ -40,12 +42,22 @@ class TenantNotFoundError(ProjectNotFoundError):
     """There is no such tenant, so it has no projects either."""
 
 
+class OlderSchemaError(StoreError):
+    """The database is of an older release, or empty: ``runcast migrate`` brings it to the tables of this one."""
+
+
 class NewerSchemaError(StoreError):
     """The database was written by a newer release, and this one cannot know what its tables mean."""
 
 
+class DatabaseInUseError(StoreError):
+    """Another server has the database; one at a time may."""
+
+
 class Session(Protocol):
     """The statements of one unit of work, inside its transaction and on its schema.
+
+    Values are bound as `orchestrator.events.storable` makes them, so that all databases keep the same.
 
     Raises:
         StoreError: the database refused a statement; the unit's changes will be taken back.
@@ -100,7 +112,13 @@ class Databases(Protocol):
         ...
 
     async def create_tenant(self, tenant: str) -> None:
-        """Make the place for a tenant's data, with the tables of this release. Idempotent."""
+        """Make the place for a tenant's data, with the tables of this release. Idempotent.
+
+        Raises:
+            OlderSchemaError: it is there, with the tables of an older release.
+            NewerSchemaError: it is there, with the tables of a newer release.
+
+        """
         ...
 
     async def close(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from orchestrator.errors import StoreError
@@ -46,3 +47,9 @@ class InFlight:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # seen: a caller that left does not want it, and asyncio would complain
+
+
+async def in_thread(function: Callable[..., Result], *arguments: object) -> Result:
+    """What ``function`` returns or raises, in a thread that ends with it: asyncio's own would outlive the store."""
+    with ThreadPoolExecutor(1) as thread:
+        return await asyncio.get_running_loop().run_in_executor(thread, function, *arguments)

@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.store.base import SLUG, TenantNotFoundError, Work, tenant_schema
+from orchestrator.store.base import SHARED_SCHEMA, TenantNotFoundError, Work
 from orchestrator.store.group_commit import GroupCommit
-from orchestrator.store.in_flight import InFlight
-from orchestrator.store.migrations import Family
+from orchestrator.store.in_flight import InFlight, in_thread
 from orchestrator.store.sqlite_driver import Attachment, SqliteSession, store_errors
-from orchestrator.store.sqlite_schema import migrate_file
+from orchestrator.store.sqlite_schema import list_files, prepare_file, tenant_file
 from orchestrator.store.transactions import Database
 
 Result = TypeVar("Result")
 
 OLDEST_SQLITE = (3, 35)
 """The first that knows RETURNING."""
-
-SHARED_SCHEMA = "public"
 
 READERS = 3
 """Connections per file that only read; each costs a thread once it has been needed."""
@@ -65,12 +61,13 @@ class SqliteDatabases:
 
     @classmethod
     async def open(cls, home: Path, *, busy_timeout_s: float = 5.0) -> SqliteDatabases:
-        """The databases of ``home``, created where missing and brought to the tables of this release.
+        """The databases of ``home``, created where missing; what is there keeps the tables that it has.
 
         ``busy_timeout_s``: how long a write waits for another process that holds the file.
 
         Raises:
-            NewerSchemaError: a newer release has written there; nothing was changed in that file.
+            OlderSchemaError: an older release has written there.
+            NewerSchemaError: a newer release has written there.
             StoreError: SQLite is too old, or the home cannot be read or written.
 
         """
@@ -121,24 +118,19 @@ class SqliteDatabases:
         return self._files[attachment.schema]
 
     async def _ready(self, attachments: Sequence[Attachment]) -> None:
-        """Bring the files to the tables of this release, in a thread that ends with this, and have them at hand."""
+        """Fill the files that are new, check those that are not, and have them at hand."""
         async with self._opening:
-            with ThreadPoolExecutor(1) as thread:
-                await asyncio.get_running_loop().run_in_executor(thread, _migrate, attachments)
+            await in_thread(_prepare, attachments)
             for attachment in attachments:
                 self._files.setdefault(attachment.schema, SqliteFile(attachment))
 
     async def _open_home(self) -> None:
         with store_errors(SHARED_SCHEMA):
-            tenants = self._home / "tenants"
-            tenants.mkdir(mode=0o700, parents=True, exist_ok=True)
-            slugs = [file.stem for file in sorted(tenants.glob("*.db")) if SLUG.fullmatch(file.stem)]
-        shared = Attachment(self._home / "shared.db", SHARED_SCHEMA, self._busy_timeout_s)
-        await self._ready([shared, *map(self._tenant, slugs)])
+            (self._home / "tenants").mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._ready(list_files(self._home, self._busy_timeout_s))
 
     def _tenant(self, tenant: str) -> Attachment:
-        schema = tenant_schema(tenant)
-        return Attachment(self._home / "tenants" / f"{tenant}.db", schema, self._busy_timeout_s)
+        return tenant_file(self._home, tenant, self._busy_timeout_s)
 
     async def _close(self) -> None:
         await self._units.finish()
@@ -146,6 +138,6 @@ class SqliteDatabases:
             await self._files.popitem()[1].close()
 
 
-def _migrate(attachments: Sequence[Attachment]) -> None:
+def _prepare(attachments: Sequence[Attachment]) -> None:
     for attachment in attachments:
-        migrate_file(attachment, Family.SHARED if attachment.schema == SHARED_SCHEMA else Family.TENANT)
+        prepare_file(attachment)

@@ -18,6 +18,7 @@ import aiosqlite
 from databases.interfaces import ConnectionBackend, DatabaseBackend, TransactionBackend
 
 from orchestrator.errors import StoreError
+from orchestrator.events import storable
 from orchestrator.store.base import Row, Statement, Value
 from orchestrator.store.transactions import Database
 
@@ -254,7 +255,11 @@ class SqliteSession:
 
     async def _run(self, statements: Sequence[Statement]) -> list[Row]:
         connection = cast("AttachedConnection", self._database.connection()._connection)
-        return await connection.run(*(Statement(_render(sql, self._schema), values) for sql, values in statements))
+        return await connection.run(*(self._bind(statement) for statement in statements))
+
+    def _bind(self, statement: Statement) -> Statement:
+        values = {name: storable(value) for name, value in statement.values.items()}
+        return Statement(_render(statement.sql, self._schema), values)
 
 
 @lru_cache(maxsize=1024)

@@ -1,28 +1,83 @@
-"""Bringing one SQLite file to the tables of this release."""
+"""The tables in SQLite: making those of new files, checking and bringing up to date those of others."""
 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import StoreError
-from orchestrator.store.migrations import VERSION_TABLE, Family, is_current
+from orchestrator.store.base import SHARED_SCHEMA, SLUG, tenant_schema
+from orchestrator.store.migrations import VERSION_TABLE, Family, MigrationReport, SchemaMigration, check_current
 from orchestrator.store.sqlite_driver import Attachment, attach_statement, connect_script, store_errors
 
+LONGEST_WAIT_S = 60.0
+"""For another process that is bringing the same file up to date."""
 
-def migrate_file(attachment: Attachment, family: Family) -> None:
-    """Create the file or upgrade it, in one transaction; a file that is up to date is only looked at.
 
-    Blocks, so it belongs into a thread.
+def tenant_file(home: Path, tenant: str, busy_timeout_s: float) -> Attachment:
+    """Where the tenant's data is, or would be.
 
     Raises:
-        NewerSchemaError: the file was written by a newer release; it is unchanged.
+        InvalidSlugError: ``tenant`` is no slug.
+
+    """
+    schema = tenant_schema(tenant)
+    return Attachment(home / "tenants" / f"{tenant}.db", schema, busy_timeout_s)
+
+
+def list_files(home: Path, busy_timeout_s: float) -> list[Attachment]:
+    """The shared file, which may not be there yet, and those of all tenants by name."""
+    with store_errors(SHARED_SCHEMA):
+        slugs = [file.stem for file in sorted((home / "tenants").glob("*.db")) if SLUG.fullmatch(file.stem)]
+    shared = Attachment(home / "shared.db", SHARED_SCHEMA, busy_timeout_s)
+    return [shared, *(tenant_file(home, slug, busy_timeout_s) for slug in slugs)]
+
+
+def prepare_file(attachment: Attachment) -> None:
+    """Fill a file that has no tables; check one that has. Blocks, so it belongs into a thread.
+
+    Raises:
+        OlderSchemaError: its tables are of an older release; it is unchanged.
+        NewerSchemaError: its tables are of a newer release; it is unchanged.
         StoreError: SQLite cannot read or write it, or cannot keep a write-ahead log beside it.
 
     """
+    with _opened(attachment) as connection:
+        revision = _revision(connection, attachment.schema)
+        if revision is None:
+            _upgrade(connection, attachment.schema)
+        else:
+            check_current(_family(attachment.schema), attachment.schema, revision)
+
+
+def migrate_home(home: Path) -> MigrationReport:
+    """Bring the shared file and those of all tenants to the tables of this release, each in one transaction.
+
+    What was done before a failure stays; the next time goes on from there. Blocks, so it belongs into a thread.
+
+    Raises:
+        NewerSchemaError: a newer release has written a file; that one is unchanged.
+        StoreError: there is no home, or SQLite cannot read or write a file.
+
+    """
+    if not (home / "shared.db").is_file():
+        raise StoreError(f"There is no store in {home}; expected the file shared.db.")
+    files = list_files(home.resolve(), LONGEST_WAIT_S)
+    return MigrationReport(tuple(_migrate_file(file) for file in files))
+
+
+def _migrate_file(attachment: Attachment) -> SchemaMigration:
+    with _opened(attachment) as connection:
+        return _upgrade(connection, attachment.schema)
+
+
+@contextmanager
+def _opened(attachment: Attachment) -> Iterator[sqlite3.Connection]:
     with (
         store_errors(attachment.schema),
         closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
@@ -30,14 +85,17 @@ def migrate_file(attachment: Attachment, family: Family) -> None:
         connection.execute(attach_statement(attachment.schema), {"file": str(attachment.file)})
         connection.executescript(connect_script(attachment, query_only=False))
         _check_journal(connection, attachment)
-        if not is_current(family, _revision(connection, attachment.schema)):
-            _upgrade(connection, family, attachment.schema)
+        yield connection
 
 
 def _check_journal(connection: sqlite3.Connection, attachment: Attachment) -> None:
     (mode,) = connection.execute(f'PRAGMA "{attachment.schema}".journal_mode').fetchone()
     if mode != "wal":
         raise StoreError(f"The file of {attachment.schema} has journal mode {mode!r}; expected 'wal'.")
+
+
+def _family(schema: str) -> Family:
+    return Family.SHARED if schema == SHARED_SCHEMA else Family.TENANT
 
 
 def _revision(connection: sqlite3.Connection, schema: str) -> str | None:
@@ -48,11 +106,11 @@ def _revision(connection: sqlite3.Connection, schema: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _upgrade(connection: sqlite3.Connection, family: Family, schema: str) -> None:
+def _upgrade(connection: sqlite3.Connection, schema: str) -> SchemaMigration:
     # A home that is up to date, the usual one, need not wait for Alembic to be imported.
     from orchestrator.store.migrations.upgrade import upgrade  # noqa: PLC0415
 
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
     with engine.begin() as transaction:
         transaction.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none by itself, least of all for DDL
-        upgrade(transaction, family, schema)
+        return upgrade(transaction, _family(schema), schema)

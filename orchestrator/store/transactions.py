@@ -1,7 +1,8 @@
 """``databases`` with transactions that give their connection back on every path.
 
 In ``databases`` 0.9 a BEGIN or COMMIT that fails, or a second cancellation, loses a connection of the pool for good.
-Here the connection is released in ``finally``. Whatever holds for every dialect is here; see `sqlite_driver` for one.
+Here the connection is released in ``finally``. Whatever holds for every dialect is here; see `sqlite_driver` and
+`postgres_driver` for the rest.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Database(databases.Database):
     SUPPORTED_BACKENDS = {  # noqa: RUF012  # as the base class has it
         **databases.Database.SUPPORTED_BACKENDS,
         "sqlite": "orchestrator.store.sqlite_driver:AttachedBackend",
+        "postgresql": "orchestrator.store.postgres_driver:PooledBackend",
     }
 
     def transaction(self, *, force_rollback: bool = False, **options: Any) -> Transaction:

@@ -20,9 +20,15 @@ def implementation(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def store(implementation: str, tmp_path: Path) -> AsyncIterator[Store]:
+def place(implementation: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store of that implementation can be opened, as often as one likes; nothing is in it yet."""
+    return str(request.getfixturevalue("postgres_url")) if implementation == "postgres" else str(tmp_path / "home")
+
+
+@pytest.fixture
+async def store(implementation: str, place: str) -> AsyncIterator[Store]:
     """An empty store of each implementation."""
-    async with await OPENERS[implementation](tmp_path / "home") as store:
+    async with await OPENERS[implementation](place) as store:
         yield store
 
 

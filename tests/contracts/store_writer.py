@@ -1,18 +1,17 @@
-"""A process to be killed: writes to eight runs at once, and says which they are. Arguments: implementation, home."""
+"""A process to be killed: writes to eight runs at once, and says which they are. Arguments: implementation, place."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
 from store_material import complete, open_project, running
 from store_openers import OPENERS
 
 
-async def write_for_ever(implementation: str, home: Path) -> None:
+async def write_for_ever(implementation: str, place: str) -> None:
     """Write until killed. Prints the run ids, then the head of the first run after each of its saves."""
-    project = await open_project(await OPENERS[implementation](home))
+    project = await open_project(await OPENERS[implementation](place))
     runs = [await project.accept() for _ in range(8)]
     for run in runs:
         print(run.id, flush=True)
@@ -27,4 +26,4 @@ async def write_for_ever(implementation: str, home: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(write_for_ever(sys.argv[1], Path(sys.argv[2])))
+    asyncio.run(write_for_ever(sys.argv[1], sys.argv[2]))

@@ -35,7 +35,7 @@ async def test_ensure_in_unknown_tenant_or_with_bad_names_is_refused(project: Pr
     for slug in ("", "Web", "a b", "../x", "-x", "x" * 64):
         with pytest.raises(InvalidSlugError):
             await accounts.ensure_project(TENANT, slug, "Web")
-    for address in ("", "a", "@b.c", "a@"):
+    for address in ("", "a", "@b.c", "a@", "a\0@b.c", "a@\ud800"):
         with pytest.raises(InvalidRequestError):
             await accounts.ensure_user(TENANT, address)
 

@@ -19,14 +19,14 @@ from orchestrator.store import Store
 WRITER = Path(__file__).with_name("store_writer.py")
 
 
-async def test_reopen_after_close_has_everything(implementation: str, tmp_path: Path) -> None:
-    """What was saved is there when the home is opened again, and the log goes on where it was."""
-    async with await OPENERS[implementation](tmp_path) as store:
+async def test_reopen_after_close_has_everything(implementation: str, place: str) -> None:
+    """What was saved is there when the store is opened again, and the log goes on where it was."""
+    async with await OPENERS[implementation](place) as store:
         project = await open_project(store)
         run = await project.accept()
         await project.save(run, running(run))
         before = await project.get(run)
-    async with await OPENERS[implementation](tmp_path) as store:
+    async with await OPENERS[implementation](place) as store:
         project = await open_project(store)
         assert await project.get(run) == before
         assert await store.runs.unfinished_runs() == ((TENANT, run.id),)
@@ -34,9 +34,9 @@ async def test_reopen_after_close_has_everything(implementation: str, tmp_path: 
         assert (await check_run(store, TENANT, run.id)).last_event_id == 5
 
 
-async def test_close_waits_for_work_and_refuses_more(implementation: str, tmp_path: Path) -> None:
+async def test_close_waits_for_work_and_refuses_more(implementation: str, place: str) -> None:
     """Closing lets what is under way finish; what comes later is a StoreError; closing again does nothing."""
-    store = await OPENERS[implementation](tmp_path)
+    store = await OPENERS[implementation](place)
     project = await open_project(store)
     run = await project.accept()
     saves = [asyncio.create_task(project.save(run, running(run, percent=percent))) for percent in range(20)]
@@ -49,7 +49,9 @@ async def test_close_waits_for_work_and_refuses_more(implementation: str, tmp_pa
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_cancelled_callers_leave_nothing_half_done(project: Project, seed: int) -> None:
+async def test_cancelled_callers_leave_nothing_half_done(
+    project: Project, implementation: str, place: str, seed: int
+) -> None:
     """Callers cancelled at random moments: each save is whole or absent, logs equal rows, and the store goes on."""
     dice = random.Random(seed)
     store = project.store
@@ -76,15 +78,16 @@ async def test_cancelled_callers_leave_nothing_half_done(project: Project, seed:
             await asyncio.sleep(dice.choice([0, 0, 0.0005, 0.002]))
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    for run in runs:
-        record = await check_run(store, TENANT, run.id)
-        assert record.last_event_id % 2 == 1
-    for run in fresh:
-        if await store.runs.get_run(TENANT, run.id) is not None:
-            await check_run(store, TENANT, run.id)
     async with asyncio.timeout(5):
         await asyncio.gather(*(project.get(run) for run in runs * 5))
-        await project.save(runs[0], done(runs[0]))
+        await project.save(runs[0], running(runs[0], 0), running(runs[0], 1))
+    await store.close()  # after this nothing is under way any more
+    async with await OPENERS[implementation](place) as store:
+        for run in runs:
+            assert (await check_run(store, TENANT, run.id)).last_event_id % 2 == 1
+        for run in fresh:
+            if await store.runs.get_run(TENANT, run.id) is not None:
+                await check_run(store, TENANT, run.id)
 
 
 async def test_save_whose_caller_is_cancelled_at_once_still_happens(project: Project) -> None:
@@ -99,10 +102,10 @@ async def test_save_whose_caller_is_cancelled_at_once_still_happens(project: Pro
     assert (await check_run(project.store, TENANT, run.id)).last_event_id == 5
 
 
-async def test_close_after_cancelled_callers_ends_all_threads(implementation: str, tmp_path: Path) -> None:
+async def test_close_after_cancelled_callers_ends_all_threads(implementation: str, place: str) -> None:
     """No thread outlives the store, also when callers left in the middle of their work."""
     before = set(threading.enumerate())
-    store = await OPENERS[implementation](tmp_path)
+    store = await OPENERS[implementation](place)
     project = await open_project(store)
     run = await project.accept()
     tasks = [asyncio.create_task(project.save(run, running(run))) for _ in range(20)]
@@ -118,9 +121,9 @@ async def test_close_after_cancelled_callers_ends_all_threads(implementation: st
 
 
 @pytest.mark.parametrize("lines", [9, 40, 90])
-async def test_killed_writer_leaves_whole_saves_only(implementation: str, tmp_path: Path, lines: int) -> None:
+async def test_killed_writer_leaves_whole_saves_only(implementation: str, place: str, lines: int) -> None:
     """After SIGKILL amid writes, logs are contiguous, rows equal their fold, and no acknowledged save is lost."""
-    command = [sys.executable, str(WRITER), implementation, str(tmp_path)]
+    command = [sys.executable, str(WRITER), implementation, place]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         run_ids = [writer.stdout.readline().strip() for _ in range(8)]
@@ -128,7 +131,7 @@ async def test_killed_writer_leaves_whole_saves_only(implementation: str, tmp_pa
             acknowledged = int(writer.stdout.readline())
         writer.kill()
     store: Store
-    async with await OPENERS[implementation](tmp_path) as store:
+    async with await OPENERS[implementation](place) as store:
         records = [await check_run(store, TENANT, run_id) for run_id in run_ids]
         assert records[0].last_event_id >= acknowledged
         assert all(record.last_event_id % 3 == 0 for record in records)

@@ -163,3 +163,24 @@ async def test_artifact_of_another_run_is_kept_with_the_claimed_one(project: Pro
     await project.store.runs.save(TENANT, run.id, "mine", [], [artifact(other)])
     assert await project.store.runs.list_artifacts(TENANT, project.id, other.id) == ()
     assert len(await project.store.runs.list_artifacts(TENANT, project.id, run.id)) == 1
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud800", "a\0b"])
+async def test_lookup_of_what_no_store_can_keep_finds_nothing(project: Project, odd: str) -> None:
+    """An id or address with a NUL or half a surrogate pair is nobody's: every lookup says so, and none fails."""
+    store = project.store
+    assert await store.runs.get_run(TENANT, odd) is None
+    assert await store.runs.claim_run(TENANT, odd, "mine") is None
+    assert await store.runs.heads(TENANT, [odd]) == {}
+    assert await store.runs.read_events(TENANT, odd, 0) == ()
+    assert await store.runs.list_runs(TENANT, odd) == ()
+    assert await store.runs.list_runs(TENANT, project.id, 5, odd) == ()
+    assert await store.runs.get_artifact(TENANT, project.id, odd) is None
+    assert await store.documents.list_documents(TENANT, odd) == ()
+    assert not await store.documents.delete_document(TENANT, project.id, odd)
+    assert await store.accounts.get_project(TENANT, odd) is None
+    assert await store.accounts.get_user(TENANT, odd) is None
+    assert await store.accounts.find_user(TENANT, f"a@{odd}") is None
+    assert await store.accounts.get_role(TENANT, odd, odd) is None
+    assert await store.acks.get_ack(TENANT, odd, odd, odd) is None
+    assert await store.codes.spend_code(odd) is None

@@ -27,7 +27,7 @@ from orchestrator.errors import (
     StoreError,
 )
 from orchestrator.events import RunEnded, encode_payload
-from orchestrator.pipeline import PipelineMode
+from orchestrator.pipeline import AGENT_TYPES, PipelineMode
 from orchestrator.states import RunState, StepState
 
 AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -222,14 +222,20 @@ async def test_save_refused_by_the_database_takes_all_back(project: Project) -> 
     assert (await check_run(project.store, TENANT, run.id)).last_event_id == 5
 
 
-async def test_save_text_that_cannot_be_stored_is_a_store_error(project: Project) -> None:
-    """A lone surrogate has no UTF-8: the store refuses it, changes nothing and goes on."""
-    run = await project.accept()
-    bad = msgspec.structs.replace(artifact(run), content="\ud800")
-    with pytest.raises(StoreError):
-        await project.store.runs.save(TENANT, run.id, "mine", [running(run)], [bad])
-    await project.save(run, running(run))
-    assert (await check_run(project.store, TENANT, run.id)).last_event_id == 4
+@pytest.mark.parametrize("odd", ["\0", "\ud800"])
+async def test_save_text_that_cannot_be_stored_is_kept_without_it(project: Project, odd: str) -> None:
+    """A NUL or half a surrogate pair in any text of a fact or artifact becomes U+FFFD, in rows and log alike."""
+    run = await project.accept(AGENT_TYPES[:2])
+    label = msgspec.structs.replace(running(run), progress_label=f"a{odd}b")
+    message = msgspec.structs.replace(failed(run, 1), message=f"{odd}{odd}")
+    left = msgspec.structs.replace(artifact(run), title=odd, content=f"one{odd}two")
+    await project.store.runs.save(TENANT, run.id, "mine", [label, message], [left])
+    await project.save(run, RunEnded.failure(run.id, "STEP_FAILED", f"x{odd}"))
+    record = await check_run(project.store, TENANT, run.id)
+    assert record.error_message == "x\ufffd"
+    assert (record.steps[0].progress_label, record.steps[1].error_message) == ("a\ufffdb", "\ufffd\ufffd")
+    (kept,) = await project.store.runs.list_artifacts(TENANT, project.id, with_content=True)
+    assert (kept.title, kept.content) == ("\ufffd", "one\ufffdtwo")
 
 
 async def test_save_from_many_tasks_numbers_without_gap(project: Project) -> None:

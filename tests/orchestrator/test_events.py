@@ -18,6 +18,7 @@ from orchestrator.events import (
     StepQueued,
     StepRunning,
     encode_payload,
+    storable,
 )
 
 AT = "2026-02-28T09:30:00.000Z"
@@ -94,18 +95,28 @@ def test_wire_types_are_those_that_facts_have() -> None:
 
 
 @PROPERTY
-@given(st.text(), st.text(), st.integers(0, 100))
+@given(st.text(st.characters()), st.text(st.characters()), st.integers(0, 100))
 def test_payload_of_any_text_is_one_line_that_reads_back(agent_type: str, label: str, percent: int) -> None:
-    """Whatever a label holds, the payload is one line of UTF-8 and says the same when read."""
+    """Whatever a label holds, the payload is one line of UTF-8 and says what can be kept of it."""
     fact = StepRunning(step_id="s", agent_type=agent_type, progress_pct=percent, progress_label=label, attempt=1)
     payload = encode_payload(fact, AT)
     assert "\n" not in payload
     assert "\r" not in payload
     assert json.loads(payload) == {
         "step_id": "s",
-        "agent_type": agent_type,
+        "agent_type": storable(agent_type),
         "progress_pct": percent,
-        "progress_label": label,
+        "progress_label": storable(label),
         "attempt": 1,
         "at": AT,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("a\0b", "a\ufffdb"), ("\ud83d!", "\ufffd!"), ("\U0001f600\n", "\U0001f600\n")]
+)
+def test_storable_replaces_what_some_database_cannot_keep(text: str, kept: str) -> None:
+    """NUL and each half of a surrogate pair become U+FFFD; whole characters and what is no text stay."""
+    assert storable(text) == kept
+    assert storable(7) == 7
+    assert storable(None) is None

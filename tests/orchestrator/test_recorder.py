@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import MutableMapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from run_stage import AUTOMATION, BA, QA, RunStage, Through, finished, turns
 
@@ -231,7 +232,8 @@ async def test_commit_that_took_effect_unknown_is_published_once(stage: RunStage
     """Invariant 2: the events of a commit that was made and reported as failed are published once, all goes on."""
     uncertain = Uncertain(stage, commits=True)
     recorder, run = await begin(stage, uncertain)
-    await recorder.save(running(run, 0), running(run, 40, step=1))
+    odd = msgspec.structs.replace(running(run, 40, step=1), progress_label="what no store keeps: \0\ud800")
+    await recorder.save(running(run, 0), odd)
     await recorder.save(running(run, 50))
     assert uncertain.asked == ["save", "read", "save"]
     assert [event.id for event in stage.publisher.events] == [1, 2, 3, 4, 5, 6]

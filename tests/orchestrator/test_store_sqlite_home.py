@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,30 +20,6 @@ from orchestrator.store import migrations, open_sqlite_store
 from orchestrator.store.base import NewerSchemaError, Session
 from orchestrator.store.migrations import Family, known_revisions
 from orchestrator.store.sqlite import SqliteDatabases
-
-NEXT_REVISION = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0002"
-down_revision = "0001"
-
-
-def upgrade():
-    schema = op.get_context().version_table_schema
-    op.add_column("projects", sa.Column("colour", sa.Text, server_default="red"), schema=schema)
-"""
-
-FAILING_REVISION = NEXT_REVISION + '    op.execute("SELECT no_such_function()")\n'
-
-
-@pytest.fixture
-def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A release with the migrations of this one, in a directory where more can be added."""
-    place = tmp_path / "next release 100%"
-    shutil.copytree(migrations.HERE, place, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(migrations, "HERE", place)
-    return place / "tenant" / "r0002_colour.py"
 
 
 async def make_home(home: Path) -> str:
@@ -110,28 +85,6 @@ async def test_open_again_migrates_nothing_and_imports_no_alembic(tmp_path: Path
         "assert 'alembic' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", script, str(tmp_path)], check=True, timeout=30)
-
-
-async def test_open_with_newer_code_upgrades_every_tenant(tmp_path: Path, next_release: Path) -> None:
-    """A home of the first revision is upgraded when it is opened, and keeps its data."""
-    project_id = await make_home(tmp_path / "home")
-    next_release.write_text(NEXT_REVISION)
-    databases = await SqliteDatabases.open(tmp_path / "home")
-    rows = await databases.read("demo", lambda session: session.fetch_all("SELECT id, colour FROM {tenant}.projects"))
-    await databases.close()
-    assert [dict(row) for row in rows] == [{"id": project_id, "colour": "red"}]
-
-
-async def test_open_with_failing_migration_changes_nothing(tmp_path: Path, next_release: Path) -> None:
-    """A migration that fails half way leaves the file as it was, for the release that it belongs to."""
-    project_id = await make_home(tmp_path / "home")
-    next_release.write_text(FAILING_REVISION)
-    with pytest.raises(StoreError, match="no_such_function"):
-        await open_sqlite_store(tmp_path / "home")
-    next_release.unlink()
-    assert await make_home(tmp_path / "home") == project_id
-    next_release.write_text(NEXT_REVISION)
-    assert await make_home(tmp_path / "home") == project_id
 
 
 @pytest.mark.parametrize("file", ["shared.db", "tenants/demo.db"])

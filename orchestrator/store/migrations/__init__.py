@@ -9,7 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from orchestrator.store.base import NewerSchemaError
+import msgspec
+
+from orchestrator.store.base import NewerSchemaError, OlderSchemaError
 
 HERE = Path(__file__).parent
 VERSION_TABLE = "alembic_version"
@@ -22,22 +24,57 @@ class Family(StrEnum):
     TENANT = "tenant"
 
 
+class SchemaMigration(msgspec.Struct, frozen=True):
+    """A schema, the revision it was at (None: it had no tables) and the one it is at now, which may be the same."""
+
+    schema: str
+    from_revision: str | None
+    to_revision: str
+
+
+class MigrationReport(msgspec.Struct, frozen=True):
+    """What was done to each schema, in that order: the shared one first, then the tenants' by name."""
+
+    schemas: tuple[SchemaMigration, ...]
+
+
 def known_revisions(family: Family) -> tuple[str, ...]:
     """The revision ids that this release knows, oldest first."""
     return tuple(sorted(file.stem[1:5] for file in (HERE / family).glob("r[0-9]*.py")))
 
 
-def is_current(family: Family, revision: str | None) -> bool:
-    """True where a schema at ``revision`` (None: it has no tables) is that of this release.
+def check_known(family: Family, schema: str, revision: str | None) -> None:
+    """Check that this release can read, or bring to its own tables, a schema at ``revision``; None: it has no tables.
 
     Raises:
-        NewerSchemaError: this release does not know the revision.
+        NewerSchemaError: a newer release has written it.
 
     """
     known = known_revisions(family)
     if revision is not None and revision not in known:
         raise NewerSchemaError(
-            f"The {family} tables are at revision {revision!r}, which a newer release has written; "
+            f"The tables of {schema} are at revision {revision!r}, which a newer release has written; "
             f"this one knows {known[0]} to {known[-1]}. Use that release, or restore a backup."
         )
-    return revision == known[-1]
+
+
+def check_current(family: Family, schema: str, revision: str | None) -> None:
+    """Check that a schema at ``revision`` has the tables of this release.
+
+    Raises:
+        NewerSchemaError: a newer release has written it.
+        OlderSchemaError: it is behind, or has no tables.
+
+    """
+    check_known(family, schema, revision)
+    newest = known_revisions(family)[-1]
+    if revision is None:
+        raise OlderSchemaError(
+            f"The schema {schema} has no Runcast tables yet; expected those of revision {newest!r}. "
+            "Run `runcast migrate` to make them."
+        )
+    if revision != newest:
+        raise OlderSchemaError(
+            f"The tables of {schema} are at revision {revision!r}; expected {newest!r}. "
+            "Run `runcast migrate` to bring them up to date."
+        )

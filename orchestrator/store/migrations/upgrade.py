@@ -7,16 +7,38 @@ from threading import Lock
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 
 from orchestrator.store import migrations
-from orchestrator.store.migrations import Family
+from orchestrator.store.migrations import (
+    VERSION_TABLE,
+    Family,
+    SchemaMigration,
+    check_known,
+    known_revisions,
+)
 
 _alembic_is_one = Lock()
 """Alembic keeps what it is doing in module globals."""
 
 
-def upgrade(connection: sqlalchemy.Connection, family: Family, schema: str) -> None:
-    """Bring ``schema`` to the newest revision, inside the transaction that ``connection`` is in. Blocks."""
+def upgrade(connection: sqlalchemy.Connection, family: Family, schema: str) -> SchemaMigration:
+    """Bring ``schema`` to the newest revision, inside the transaction that ``connection`` is in. Blocks.
+
+    Raises:
+        NewerSchemaError: a newer release has written it; nothing was changed.
+
+    """
+    opts = {"version_table": VERSION_TABLE, "version_table_schema": schema}
+    before = MigrationContext.configure(connection, opts=opts).get_current_revision()
+    check_known(family, schema, before)
+    newest = known_revisions(family)[-1]
+    if before != newest:
+        _run_revisions(connection, family, schema)
+    return SchemaMigration(schema, before, newest)
+
+
+def _run_revisions(connection: sqlalchemy.Connection, family: Family, schema: str) -> None:
     config = Config(attributes={"connection": connection, "schema": schema})
     config.set_main_option("script_location", _literal(str(migrations.HERE)))
     config.set_main_option("version_locations", _literal(str(migrations.HERE / family)))
