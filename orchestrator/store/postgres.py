@@ -39,8 +39,7 @@ class PostgresDatabases:
     def __init__(self, url: str, pool: PoolSettings) -> None:
         self._url = url
         self._database = Database("postgresql://", address=url, settings=pool)
-        self._shared = PostgresSession(self._database, SHARED_SCHEMA)
-        self._tenants: dict[str, PostgresSession] = {}
+        self._tenants: set[str] = set()
         self._creating = asyncio.Lock()
         self._units = InFlight()
 
@@ -72,11 +71,11 @@ class PostgresDatabases:
 
     async def read_shared(self, work: Work[Result]) -> Result:
         """See `Databases.read_shared`."""
-        return await self._units.run(self._read(self._shared, work))
+        return await self._units.run(self._read(SHARED_SCHEMA, work))
 
     async def write_shared(self, work: Work[Result]) -> Result:
         """See `Databases.write_shared`."""
-        return await self._units.run(self._write(self._shared, work))
+        return await self._units.run(self._write(SHARED_SCHEMA, work))
 
     async def create_tenant(self, tenant: str) -> None:
         """See `Databases.create_tenant`."""
@@ -88,8 +87,7 @@ class PostgresDatabases:
 
     async def _open(self) -> None:
         await self._database.connect()
-        for schema in await self._read(self._shared, check_schemas):
-            self._know(schema)
+        self._tenants.update(await self._read(SHARED_SCHEMA, check_schemas))
 
     async def _create(self, schema: str) -> None:
         async with self._creating:
@@ -98,46 +96,45 @@ class PostgresDatabases:
                 from orchestrator.store.postgres_migrations import make_schema  # noqa: PLC0415
 
                 await in_thread(make_schema, self._url, schema)
-        await self._find(schema)
+        await self._check(schema)
 
     async def _read_tenant(self, schema: str, work: Work[Result]) -> Result:
-        return await self._read(await self._find(schema), work)
+        await self._check(schema)
+        return await self._read(schema, work)
 
     async def _write_tenant(self, schema: str, work: Work[Result]) -> Result:
-        return await self._write(await self._find(schema), work)
+        await self._check(schema)
+        return await self._write(schema, work)
 
-    async def _find(self, schema: str) -> PostgresSession:
+    async def _check(self, schema: str) -> None:
+        """See that the tenant's schema is there, with the tables of this release; once, they never go back."""
         if schema not in self._tenants:
             revision = await self._revision(schema)
             if revision is None:
                 raise TenantNotFoundError(f"There is no tenant {schema.removeprefix('tenant_')!r}.")
             check_current(Family.TENANT, schema, revision)
-            self._know(schema)
-        return self._tenants[schema]
-
-    def _know(self, schema: str) -> None:
-        self._tenants.setdefault(schema, PostgresSession(self._database, schema))
+            self._tenants.add(schema)
 
     async def _revision(self, schema: str) -> str | None:
-        return await self._read(self._shared, lambda session: read_revision(session, schema))
+        return await self._read(SHARED_SCHEMA, lambda session: read_revision(session, schema))
 
-    async def _read(self, session: PostgresSession, work: Work[Result]) -> Result:
-        async with self._database.transaction(mode=READ):
-            return await work(session)
+    async def _read(self, schema: str, work: Work[Result]) -> Result:
+        async with self._database.transaction(mode=READ) as transaction:
+            return await work(PostgresSession(transaction, schema))
 
-    async def _write(self, session: PostgresSession, work: Work[Result]) -> Result:
+    async def _write(self, schema: str, work: Work[Result]) -> Result:
         for attempt in range(1, ATTEMPTS):
             try:
-                return await self._write_once(session, work)
+                return await self._write_once(schema, work)
             except StoreError as error:
                 if not isinstance(error.__cause__, IN_THE_WAY):
                     raise
             await asyncio.sleep(random.uniform(0, attempt * LONGEST_PAUSE_S))  # noqa: S311  # no secret
-        return await self._write_once(session, work)
+        return await self._write_once(schema, work)
 
-    async def _write_once(self, session: PostgresSession, work: Work[Result]) -> Result:
-        async with self._database.transaction(mode=WRITE):
-            return await work(session)
+    async def _write_once(self, schema: str, work: Work[Result]) -> Result:
+        async with self._database.transaction(mode=WRITE) as transaction:
+            return await work(PostgresSession(transaction, schema))
 
     async def _close(self) -> None:
         await self._units.finish()

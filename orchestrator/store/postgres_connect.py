@@ -43,7 +43,7 @@ def store_errors(doing: str) -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:
-        raise StoreError(f"PostgreSQL, {doing}: {type(error).__name__}: {_told(error)}") from error
+        raise _failure(doing, error) from error
 
 
 @contextmanager
@@ -52,14 +52,14 @@ def connect_errors(url: str) -> Iterator[None]:
     if not SCHEME.match(url):
         raise StoreError(f"The URL of PostgreSQL does not begin with postgresql://; {EXPECTED}.")
     try:
-        with store_errors(f"connecting to {safe_url(url)}"):
-            yield
-    except StoreError as error:
-        cause = error.__cause__
-        if isinstance(cause, ValueError) and not isinstance(cause, asyncpg.ClientConfigurationError):
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        if isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError):
             # Whoever could not read the URL quotes what may be a part of its password.
             raise StoreError(f"The URL of PostgreSQL cannot be read; {EXPECTED}.") from None
-        raise
+        raise _failure(f"connecting to {safe_url(url)}", error) from error
 
 
 async def connect(url: str, **settings: str) -> asyncpg.Connection[Any]:
@@ -75,5 +75,6 @@ async def connect(url: str, **settings: str) -> asyncpg.Connection[Any]:
         )
 
 
-def _told(error: Exception) -> str:
-    return str(error).partition("\n")[0] or "expected an answer sooner"  # a timeout has no text of its own
+def _failure(doing: str, error: Exception) -> StoreError:
+    told = str(error).partition("\n")[0] or "expected an answer sooner"  # a timeout has no text of its own
+    return StoreError(f"PostgreSQL, {doing}: {type(error).__name__}: {told}")

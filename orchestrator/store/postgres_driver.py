@@ -18,7 +18,7 @@ from orchestrator.events import storable
 from orchestrator.store.base import Row, Statement, Value
 from orchestrator.store.pool_settings import PoolSettings
 from orchestrator.store.postgres_connect import connect_errors, store_errors
-from orchestrator.store.transactions import Database
+from orchestrator.store.transactions import Transaction
 
 NOW = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
@@ -107,7 +107,8 @@ class PooledConnection(ConnectionBackend):
         wait_s = self._settings.acquire_timeout_s
         with connect_errors(self._address):
             try:
-                self._held = await self._pool.acquire(timeout=wait_s)
+                async with asyncio.timeout(wait_s):
+                    self._held = await self._pool.acquire()
             except TimeoutError as error:
                 if self._pool.get_size() < self._pool.get_max_size():
                     raise
@@ -164,10 +165,10 @@ class PooledTransaction(TransactionBackend):
 
 
 class PostgresSession:
-    """`Session` on the connection that the task which runs the statement holds."""
+    """`Session` of one transaction, on the connection that it holds."""
 
-    def __init__(self, database: Database, schema: str) -> None:
-        self._database = database
+    def __init__(self, transaction: Transaction, schema: str) -> None:
+        self._connection = cast("PooledConnection", transaction.backend)
         self._schema = schema
 
     async def fetch_one(self, sql: str, /, **values: Value) -> Row | None:
@@ -188,7 +189,7 @@ class PostgresSession:
         await self._run(statements)
 
     async def _run(self, statements: Sequence[Statement]) -> list[asyncpg.Record]:
-        connection = cast("Held", self._database.connection().raw_connection)
+        connection = self._connection.raw_connection
         records: list[asyncpg.Record] = []
         with store_errors(self._schema):
             for sql, values in statements:

@@ -13,7 +13,7 @@ from typing import Any
 import databases
 from databases.core import Connection
 from databases.core import Transaction as LeakyTransaction
-from databases.interfaces import TransactionBackend
+from databases.interfaces import ConnectionBackend, TransactionBackend
 
 
 class Transaction(LeakyTransaction):
@@ -23,6 +23,14 @@ class Transaction(LeakyTransaction):
     """
 
     _held: tuple[Connection, TransactionBackend]
+
+    @property
+    def backend(self) -> ConnectionBackend:
+        """The dialect's connection, which this transaction holds."""
+        return self._held[0]._connection
+
+    async def __aenter__(self) -> Transaction:
+        return await self.start()
 
     async def start(self) -> Transaction:
         """Begin; where that fails, nothing is held."""

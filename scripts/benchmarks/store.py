@@ -18,6 +18,7 @@ from uuid import uuid4
 
 import asyncpg
 import click
+import uvloop
 from latency import measure_latency
 from postgres_server import OwnPostgresServer, PostgresServer
 from report import keep, show
@@ -172,12 +173,13 @@ def store(events: int, rounds: int, url: str | None, file: Path | None) -> None:
     """Commits per second on SQLite and PostgreSQL beside plain asyncpg, and latency from commit to viewer."""
     server = PostgresServer(url) if url else OwnPostgresServer(durable=True)
     try:
-        commits = [row for runs in (1, 8) for row in asyncio.run(measure_commits(server, runs, events, rounds))]
-        with server.database() as database, tempfile.TemporaryDirectory() as home:
-            latency = [
-                asyncio.run(measure_latency("sqlite", Path(home) / "sqlite", None)),
-                asyncio.run(measure_latency("postgres", Path(home) / "postgres", database)),
-            ]
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            commits = [row for runs in (1, 8) for row in runner.run(measure_commits(server, runs, events, rounds))]
+            with server.database() as database, tempfile.TemporaryDirectory() as home:
+                latency = [
+                    runner.run(measure_latency("sqlite", Path(home) / "sqlite", None)),
+                    runner.run(measure_latency("postgres", Path(home) / "postgres", database)),
+                ]
     finally:
         server.close()
     show("Events committed, one per transaction", commits)
