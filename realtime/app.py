@@ -3,41 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import structlog
-from quart import Quart, Request, Response, render_template, request
+from quart import Quart, Request, Response, Websocket, render_template, request
+from quart.typing import ResponseTypes
 from werkzeug.exceptions import HTTPException
 
-from realtime.endpoints.answers import error_answer
+from realtime.cors import CrossOrigin
+from realtime.endpoints.answers import error_answer, retry_headers
 from realtime.endpoints.artifacts import artifacts_blueprint
 from realtime.endpoints.backend import Backend
+from realtime.endpoints.body import BoundedHttp, BoundedRequest
+from realtime.endpoints.description import description_blueprint
 from realtime.endpoints.documents import documents_blueprint
 from realtime.endpoints.events import events_blueprint
+from realtime.endpoints.failures import count_failures
 from realtime.endpoints.inbound import BoundedWebsocket
-from realtime.endpoints.ops import ops_blueprint
+from realtime.endpoints.ops import metrics_blueprint, ops_blueprint
 from realtime.endpoints.pages import pages_blueprint
 from realtime.endpoints.runs import runs_blueprint
 from realtime.endpoints.session import session_blueprint
 from realtime.endpoints.socket import socket_blueprint
 from realtime.endpoints.static import static_blueprint
+from realtime.hardening import Hardened
 from realtime.ports import RefusedError
+from realtime.proxies import TrustedProxies
+from realtime.request_log import RequestLog
 
 _log = structlog.get_logger(__name__)
-
-MAX_REQUEST_BYTES = 64 * 1024
-MAX_UPLOAD_BYTES = 32 * 1024 * 1024
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; connect-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
 
 
 def create_app(backend: Backend) -> Quart:
     """The application over ``backend``; it starts and stops nothing of its own."""
-    app = Quart("realtime", template_folder="web/templates", static_folder=None)
+    app = _new_app()
     app.asgi_websocket_class = BoundedWebsocket
-    app.request_class = BoundedRequest
     for blueprint in (
         runs_blueprint,
         documents_blueprint,
@@ -47,24 +46,56 @@ def create_app(backend: Backend) -> Quart:
         session_blueprint,
         pages_blueprint,
         ops_blueprint,
+        description_blueprint,
     ):
         app.register_blueprint(blueprint(backend))
     app.register_blueprint(static_blueprint(Path(app.root_path) / "web" / "static"))
-    app.register_error_handler(RefusedError, _refuse)
-    app.register_error_handler(HTTPException, _refuse_http)
-    app.register_error_handler(Exception, _fail)
-    app.after_request(_harden)
+    count_failures(app, backend)
+    shared = CrossOrigin(app.asgi_app, backend.origins)
+    hardened = Hardened(RequestLog(shared, backend.metrics), https=backend.origins.secure)
+    app.asgi_app = TrustedProxies(hardened, backend.settings.trusted_proxies)  # type: ignore[method-assign, assignment]
     return app
 
 
-class BoundedRequest(Request):
-    """A request whose body may be large only where documents are uploaded."""
+def create_metrics_app(backend: Backend) -> Quart:
+    """The application that serves nothing but ``/metrics``."""
+    app = _new_app()
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    app.register_blueprint(metrics_blueprint(backend))
+    app.asgi_app = Hardened(app.asgi_app)  # type: ignore[method-assign, assignment]
+    return app
 
-    def __init__(self, method: str, scheme: str, path: str, *rest: Any, **options: Any) -> None:
-        options["max_content_length"] = MAX_REQUEST_BYTES
-        if path.endswith("/documents"):
-            options["max_content_length"] = MAX_UPLOAD_BYTES
-        super().__init__(method, scheme, path, *rest, **options)
+
+def _new_app() -> Quart:
+    """An application without routes, whose requests are bounded, and whose errors have their one shape."""
+    app = _Application("realtime", template_folder="web/templates", static_folder=None)
+    app.asgi_http_class = BoundedHttp
+    app.request_class = BoundedRequest
+    app.url_map.merge_slashes = False  # nor redirect, which is a page
+    app.register_error_handler(RefusedError, _refuse)
+    app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(Exception, _fail)
+    return app
+
+
+class _Application(Quart):
+    """Quart, but with an answer to what cannot even be routed, such as an impossible host."""
+
+    async def handle_request(self, request: Request) -> ResponseTypes:
+        try:
+            return await super().handle_request(request)
+        except HTTPException:
+            return _unroutable()
+
+    async def handle_websocket(self, websocket: Websocket) -> ResponseTypes | None:
+        try:
+            return await super().handle_websocket(websocket)
+        except HTTPException:
+            return _unroutable()
+
+
+def _unroutable() -> Response:
+    return error_answer(RefusedError(400, "BAD_REQUEST", "The host that is asked for cannot be one."))
 
 
 async def _refuse(error: RefusedError) -> Response:
@@ -74,7 +105,7 @@ async def _refuse(error: RefusedError) -> Response:
     if error.status == 401:
         return Response(status=303, headers={"Location": "/sign-in"})
     page = await render_template("error.html", status=error.status, code=error.code, message=error.message)
-    return Response(page, error.status)
+    return Response(page, error.status, retry_headers(error))
 
 
 async def _refuse_http(error: HTTPException) -> Response:
@@ -90,14 +121,3 @@ async def _refuse_http(error: HTTPException) -> Response:
 async def _fail(error: Exception) -> Response:
     _log.error("a request failed", path=request.path, method=request.method, exc_info=error)
     return await _refuse(RefusedError(500, "INTERNAL", "The server failed; the failure was logged."))
-
-
-async def _harden(response: Response) -> Response:
-    headers = response.headers
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    # Not no-referrer: with that, browsers send "Origin: null" with our own forms.
-    headers.setdefault("Referrer-Policy", "same-origin")
-    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-    if response.mimetype == "text/html":
-        headers.setdefault("Cache-Control", "no-store")
-    return response

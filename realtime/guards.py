@@ -3,20 +3,29 @@
 - permessage-deflate is always accepted and its decompressor is unbounded: declined at the handshake.
 - a WebSocket message over the limit is answered with 1009, but buffered on: checked before buffering, then closed.
 - nothing tells when a peer was last heard, and a peer that stops reading cannot be let go: a `Peer` in the state.
+- a peer whose frames cannot be read is cut off without the close frame that says why (RFC 6455, 7.1.7): it gets one.
+- a list of the handshake that is not ASCII raises: it is taken for absent. So do method and path over HTTP/2, which
+  lets any bytes through: they are percent-encoded.
 - its own pings keep a closed connection's tasks alive until the next one is due: they stay off, `Peer.ping` pings.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote_from_bytes
 
+from h2.events import RequestReceived
+from hypercorn import protocol
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 from hypercorn.protocol import h2, h11, ws_stream
-from hypercorn.protocol.events import StreamClosed
+from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.typing import WebsocketAcceptEvent
+from wsproto.connection import Connection, ConnectionState
 from wsproto.events import CloseConnection, Message, Ping
 from wsproto.events import Event as WireEvent
 from wsproto.extensions import PerMessageDeflate
@@ -49,7 +58,25 @@ class _BoundedBuffer(ws_stream.WebsocketBuffer):
         super().extend(event)
 
 
+class _ExplainingConnection(Connection):
+    def events(self) -> Generator[WireEvent, None, None]:
+        for event in super().events():
+            if isinstance(event, CloseConnection) and self.state is ConnectionState.OPEN:
+                # The peer asked for no close: its bytes did. Hypercorn answers a close, and so sends this one.
+                self._state = ConnectionState.REMOTE_CLOSING
+            yield event
+
+
+_LISTS = {b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"}
+
+
 class _ClosingStream(ws_stream.WSStream):
+    async def handle(self, event: Event) -> None:
+        if isinstance(event, Request):
+            kept = [header for header in event.headers if header[0].lower() not in _LISTS or header[1].isascii()]
+            event = replace(event, headers=kept)
+        await super().handle(event)
+
     async def _send_wsproto_event(self, event: WireEvent) -> None:
         await super()._send_wsproto_event(event)
         too_big = isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG
@@ -63,6 +90,18 @@ class _ClosingStream(ws_stream.WSStream):
 
     async def _ping(self) -> None:
         await self._send_wsproto_event(Ping())
+
+
+_PRINTABLE = bytes(range(0x21, 0x7F))
+
+
+class _AsciiProtocol(h2.H2Protocol):
+    async def _create_stream(self, request: RequestReceived) -> None:
+        request.headers = [
+            (name, quote_from_bytes(value, _PRINTABLE).encode() if name in {b":method", b":path"} else value)
+            for name, value in request.headers or []
+        ]
+        await super()._create_stream(request)
 
 
 class _HeardReader:
@@ -103,6 +142,8 @@ def install() -> None:
     """Put the guards in place, for this process, where Hypercorn looks its classes up. Idempotent."""
     vars(ws_stream)["PerMessageDeflate"] = _NoDeflate
     vars(ws_stream)["WebsocketBuffer"] = _BoundedBuffer
+    vars(ws_stream)["Connection"] = _ExplainingConnection
     vars(hypercorn_run)["TCPServer"] = _WatchedServer
+    vars(protocol)["H2Protocol"] = _AsciiProtocol
     vars(h11)["WSStream"] = _ClosingStream
     vars(h2)["WSStream"] = _ClosingStream

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from asyncio import Event
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 
 import msgspec
 import structlog
@@ -16,11 +18,14 @@ from hypercorn.asyncio.run import worker_serve
 from hypercorn.config import Sockets
 from hypercorn.utils import wrap_app
 
+from realtime.app import create_metrics_app
+from realtime.asgi import Application
 from realtime.broadcaster import Broadcaster
+from realtime.endpoints.backend import Backend
 from realtime.guards import GuardedConfig, install
 from realtime.log import configure_logging
 from realtime.settings import Settings
-from realtime.wiring import Home, LanguageModel, open_home
+from realtime.wiring import Home, LanguageModel, hold_home, open_home, printable_url
 
 _log = structlog.get_logger(__name__)
 
@@ -43,13 +48,17 @@ class Running(msgspec.Struct, frozen=True):
 
     url: str
     pid: int
+    database: str | None = None
+    """The PostgreSQL database that it serves, without its password; None: the files of the home."""
+    metrics_url: str | None = None
+    """Where its metrics are; None: nowhere."""
 
 
 async def serve(
     settings: Settings,
     *,
     ready: Callable[[str, Home], None] | None = None,
-    stop: asyncio.Event | None = None,
+    stop: Event | None = None,
     model: LanguageModel | None = None,
 ) -> None:
     """Serve the home until ``stop`` is set, or SIGTERM or SIGINT comes; then drain: viewers are told to come back.
@@ -60,34 +69,68 @@ async def serve(
     Raises:
         ServerError: the address cannot be listened on.
         HomeLockedError: another process serves this home.
+        DatabaseInUseError: another server has its database.
+        StoreError: the home or its database cannot be used.
 
     """
     install()
     configure_logging(settings.log_level, settings.log_format)
-    stop = stop or asyncio.Event()
-    with _listen(settings.host, settings.port) as listener:
-        url = _base_url(settings.host, listener.getsockname()[1])
-        async with open_home(settings, model=model) as home, home.orchestrate():
-            config = _config()
-            with _told(settings.home, url), _signals(stop):
+    stop = stop or Event()
+    with _listen(settings.host, settings.port) as listener, _listen_for_metrics(settings) as metrics_listener:
+        url = _base_url(settings.host, listener)
+        metrics_url = None
+        if metrics_listener is not None:
+            metrics_url = f"{_base_url(settings.metrics_host, metrics_listener)}/metrics"
+        async with (
+            hold_home(settings),
+            open_home(settings, model=model) as home,
+            home.orchestrate(),
+            _metrics_served(home.backend, metrics_listener),
+        ):
+            with _told(settings, url, metrics_url), _signals(stop):
                 trigger = _Shutdown(home.backend.broadcaster, stop, lambda: ready and ready(url, home))
-                reaper = asyncio.ensure_future(_reap(config, stop))
-                try:
-                    await worker_serve(
-                        wrap_app(home.app, config.wsgi_max_body_size, "asgi"),
-                        config,
-                        sockets=Sockets([], [listener], []),
-                        shutdown_trigger=trigger.wait,
-                    )
-                finally:
-                    reaper.cancel()
-                    await asyncio.gather(reaper, return_exceptions=True)
+                await _serve_on(listener, home.app, trigger.wait, stop)
+
+
+async def _serve_on(
+    listener: socket.socket, app: Application, until: Callable[[], Awaitable[object]], stop: Event
+) -> None:
+    """Serve ``app`` until ``until`` returns; what has not ended some time after ``stop`` is cut."""
+    config = _config()
+    reaper = asyncio.ensure_future(_reap(config, stop))
+    try:
+        await worker_serve(
+            wrap_app(app, config.wsgi_max_body_size, "asgi"),
+            config,
+            sockets=Sockets([], [listener], []),
+            shutdown_trigger=until,
+        )
+    finally:
+        reaper.cancel()
+        await asyncio.gather(reaper, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _metrics_served(backend: Backend, listener: socket.socket | None) -> AsyncIterator[None]:
+    """``/metrics`` answers, also while the server drains."""
+    if listener is None:
+        yield
+        return
+    stop = Event()
+    serving = asyncio.get_running_loop().create_task(
+        _serve_on(listener, create_metrics_app(backend), stop.wait, stop)
+    )
+    try:
+        yield
+    finally:
+        stop.set()
+        await serving
 
 
 class _Shutdown:
     """What Hypercorn waits for: it listens already when it starts to wait, and closes nothing before it returns."""
 
-    def __init__(self, broadcaster: Broadcaster, stop: asyncio.Event, ready: Callable[[], object]) -> None:
+    def __init__(self, broadcaster: Broadcaster, stop: Event, ready: Callable[[], object]) -> None:
         self._broadcaster = broadcaster
         self._stop = stop
         self._ready = ready
@@ -101,7 +144,7 @@ class _Shutdown:
                 await self._broadcaster.drain()
 
 
-async def _reap(config: GuardedConfig, stop: asyncio.Event) -> None:
+async def _reap(config: GuardedConfig, stop: Event) -> None:
     """Cut what has not ended by itself: from Python 3.12 on, closing a server waits for every open socket."""
     await stop.wait()
     await asyncio.sleep(DRAIN_S + 1)
@@ -113,7 +156,7 @@ async def _reap(config: GuardedConfig, stop: asyncio.Event) -> None:
 def _config() -> GuardedConfig:
     config = GuardedConfig()
     config.backlog = BACKLOG
-    config.loglevel = "WARNING"
+    config.errorlog = logging.getLogger("hypercorn.error")  # to our log, as everything
     config.graceful_timeout = DRAIN_S
     config.include_server_header = False
     config.websocket_max_message_size = MESSAGE_BYTES
@@ -137,17 +180,25 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _base_url(host: str, port: int) -> str:
+def _listen_for_metrics(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+    if settings.metrics_port is None:
+        return contextlib.nullcontext()
+    return _listen(settings.metrics_host, settings.metrics_port)
+
+
+def _base_url(host: str, listener: socket.socket) -> str:
     """How to reach the server from this machine."""
+    port = listener.getsockname()[1]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # the wildcard is looked for
     return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
 
 
 @contextlib.contextmanager
-def _told(home: Path, url: str) -> Iterator[None]:
+def _told(settings: Settings, url: str, metrics_url: str | None) -> Iterator[None]:
     """The server's address stands in the home while it runs."""
-    path = home / "server.json"
-    path.write_bytes(msgspec.json.encode(Running(url, os.getpid())))
+    database = None if settings.database_url is None else printable_url(settings.database_url)
+    path = settings.home / "server.json"
+    path.write_bytes(msgspec.json.encode(Running(url, os.getpid(), database, metrics_url)))
     try:
         yield
     finally:
@@ -155,7 +206,7 @@ def _told(home: Path, url: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals(stop: asyncio.Event) -> Iterator[None]:
+def _signals(stop: Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     caught = []
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from realtime.log import FORMATS, LEVELS
+from realtime.origins import parse_origin, parse_public_url
+from realtime.proxies import parse_network
 
 
 class SettingsError(ValueError):
@@ -43,6 +46,7 @@ _NOT_BELOW_ZERO = (
     "user_requests_per_s",
     "tenant_frames_per_s",
     "user_frames_per_s",
+    "address_failures_per_s",
     "tenant_document_bytes",
     "user_document_bytes",
 )
@@ -112,6 +116,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tenant_frames_per_s: float = 10_000.0
     """WebSocket frames, acks not counted."""
     user_frames_per_s: float = 5000.0
+    address_failures_per_s: float = 50.0
+    """Requests and connections of one client address that bring no valid token; 0: no limit."""
     tenant_document_bytes: int = 10_000_000_000
     """All versions of all documents that are kept."""
     user_document_bytes: int = 2_000_000_000
@@ -145,6 +151,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if any(delay < 0 for delay in self.retry_delays_s):
             raise SettingsError("retry_delays_s must not be negative")
+        _check("public_url", parse_public_url, () if self.public_url is None else (self.public_url,))
+        _check("allowed_origins", parse_origin, self.allowed_origins)
+        _check("trusted_proxies", parse_network, self.trusted_proxies)
+        if self.secret is not None and len(self.secret.encode()) < 32:
+            raise SettingsError(f"secret has {len(self.secret.encode())} bytes; expected at least 32")
+        if self.token_key_file is not None and self.token_jwks_url is not None:
+            raise SettingsError("token_key_file and token_jwks_url are both set; expected one of them")
 
     @classmethod
     def from_environment(cls, **flags: object) -> Settings:
@@ -163,6 +176,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             elif text is not None:
                 values[field.name] = _read(variable, text, field.type)
         return cls(**values)
+
+
+def _check(name: str, parse: Callable[[str], object], texts: Iterable[str]) -> None:
+    for text in texts:
+        try:
+            parse(text)
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
 
 
 def _read(variable: str, text: str, kind: Any) -> Any:

@@ -18,7 +18,7 @@ from realtime.ports import User
 from realtime.server import serve
 from realtime.settings import Settings
 from realtime.tokens import Tokens
-from realtime.wiring import Home
+from realtime.wiring import LOCAL, Home, mint_token
 
 ALL_AGENTS = ["ba_consultant", "qa_consultant", "automation_consultant"]
 ANSWERS = {
@@ -175,12 +175,18 @@ class LiveSocket:
 async def live_server(
     home: Path, model: GatedModel | None = None, *, with_document: bool = True, **settings: Any
 ) -> AsyncIterator[LiveServer]:
-    """A server on a free port over the directory ``home``, ended with all its connections at the end."""
+    """A server on a free port over the directory ``home``, ended with all its connections at the end.
+
+    With a ``database_url`` among the settings, its data is there, and the local user and project are made, too.
+    """
+    chosen = Settings(port=0, home=home, log_level="warning", **settings)
+    if chosen.database_url is not None:
+        await mint_token(chosen, LOCAL)
     stop = asyncio.Event()
     ready: asyncio.Future[tuple[str, Home]] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(
         serve(
-            Settings(port=0, home=home, log_level="warning", **settings),
+            chosen,
             ready=lambda url, opened: ready.set_result((url, opened)),
             stop=stop,
             model=model,

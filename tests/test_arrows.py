@@ -31,7 +31,9 @@ ORDER = {
         events snapshot cursor tail frames protocol
         clock log peer
         topic broadcaster outlet sse
-        ports settings roles tokens origins access
+        asgi origins cors proxies
+        ports settings roles keys jwks tokens access
+        quotas metrics readiness hardening request_log
         endpoints app guards wiring server
         client
         cli
@@ -44,7 +46,7 @@ A name is a module or a whole subpackage; inside a subpackage the order is free,
 
 PURE = {
     "orchestrator": {"errors", "states", "events", "pipeline", "retry"},
-    "realtime": {"events", "snapshot", "cursor", "tail", "frames", "protocol", "roles"},
+    "realtime": {"events", "snapshot", "cursor", "tail", "frames", "protocol", "roles", "origins"},
 }
 """What can do no I/O: it imports only its like, msgspec, and nothing that waits, reads a clock or touches a file."""
 
@@ -60,10 +62,13 @@ HOMES = {
     "alembic": {"orchestrator.store"},
     "asyncpg": {"orchestrator.store"},
     "click": {"realtime.cli"},
+    "cryptography": {"realtime.keys"},
     "databases": {"orchestrator.store"},
-    "httpx2": {"orchestrator.llm", "realtime.cli", "realtime.client"},
+    "h2": {"realtime.guards"},
+    "httpx2": {"orchestrator.llm", "realtime.cli", "realtime.client", "realtime.jwks"},
     "hypercorn": {"realtime.guards", "realtime.server"},
-    "jwt": {"realtime.tokens"},
+    "jwt": {"realtime.keys", "realtime.tokens"},
+    "prometheus_client": {"realtime.metrics"},
     "quart": {"realtime.app", "realtime.endpoints", "realtime.sse", "realtime.wiring"},
     "rich": {"realtime.cli"},
     "sqlalchemy": {"orchestrator.store"},

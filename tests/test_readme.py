@@ -9,6 +9,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from live import live_server
 
@@ -53,9 +54,12 @@ def test_commands_and_their_options_exist() -> None:
     """Every ``runcast`` command of the README is one, with the options that it is shown with."""
     calls = [call for call in commands("runcast") if len(call) > 1]
     assert {call[1] for call in calls} >= {"serve", "token", "import", "run", "watch"}
-    for _, name, *arguments in calls:
-        known = {option for parameter in main.commands[name].params for option in parameter.opts}
-        assert {argument for argument in arguments if argument.startswith("--")} <= known, name
+    for _, *arguments in calls:
+        command: click.Command = main
+        while arguments and isinstance(command, click.Group):
+            command = command.commands[arguments.pop(0)]
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {argument for argument in arguments if argument.startswith("--")} <= known, command.name
 
 
 def test_scripts_exist_and_can_be_executed() -> None:

@@ -11,5 +11,9 @@ class BadUseError(CommandError):
     """What was asked for can never be done as it was asked."""
 
 
+class InUseError(CommandError):
+    """Another server has what this process was to serve."""
+
+
 class StoppedError(Exception):
     """Somebody pressed Ctrl-C, or the system asked this process to end."""

@@ -85,13 +85,25 @@ async def start(reached: Reached, agents: list[str], mode: str) -> RunSnapshot:
 
     """
     try:
-        run = await reached.client.start_run(agents, pipeline_mode=mode)
+        run = await reached.client.start_run(agents, pipeline_mode=mode, project_id=reached.project_id)
     except ServerRefusedError as refused:
         if refused.code in _BAD_USE:
             raise BadUseError(refused.message) from None
         raise CommandError(refused.message) from None
     click.echo(f"Run {run.id} of {', '.join(run.agents_selected)} ({run.pipeline_mode})", err=True)
     return run
+
+
+async def run_to_end(reached: Reached, wanted: list[str] | None, mode: str, paths: Sequence[Path]) -> bool:
+    """Import ``paths``, start a run of the agents that are ``wanted``, and show it until it ends; True: it succeeded.
+
+    Raises what `choose_agents`, `import_documents`, `start` and `follow` raise.
+    """
+    agents = await reached.unless_stopped(choose_agents(reached, wanted))
+    if paths:
+        await reached.unless_stopped(import_documents(paths, reached.upload))
+    run = await reached.unless_stopped(start(reached, agents, mode))
+    return await follow(reached, run.id)
 
 
 async def follow(reached: Reached, run_id: str, last_event_id: int = 0) -> bool:
@@ -140,5 +152,5 @@ async def _results(reached: Reached, run: RunSnapshot) -> list[str]:
         *(f"  {artifact.agent_type}: {artifact.title}" for artifact in reversed(artifacts)),
         f"  {reached.client.url}/projects/{run.project_id}/runs/{run.id}"
         if reached.stays
-        else f"To look at it: runcast serve {reached.target.options}",
+        else f"To look at it: runcast serve {reached.target.place.options}",
     ]

@@ -1,146 +1,147 @@
-"""The one place where the command line reaches the inside of a server. Costly to import: commands do it late."""
+"""What commands do at a place without asking a server, each failure in words for whoever gave the command."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
+import shlex
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
 
-import httpx2
 import msgspec
 
-from realtime.cli.errors import BadUseError, CommandError
+from realtime.cli.errors import BadUseError, CommandError, InUseError
+from realtime.cli.target import Named, Place, Target
 from realtime.ports import DocumentInfo, RefusedError
-from realtime.server import Running, ServerError, serve
+from realtime.roles import Action
+from realtime.server import ServerError
 from realtime.settings import Settings, SettingsError
-from realtime.wiring import Home, HomeLockedError, mint_token, new_sign_in_link, open_home
+from realtime.wiring import (
+    LOCAL,
+    Administration,
+    Admission,
+    Caller,
+    DatabaseInUseError,
+    Home,
+    HomeLockedError,
+    LastOwnerError,
+    MigrationReport,
+    MissingError,
+    NewerSchemaError,
+    OlderSchemaError,
+    Seat,
+    StoreError,
+    administer,
+    admit,
+    find_seat,
+    migrate,
+    mint_token,
+    new_sign_in_link,
+    open_home,
+    printable_url,
+)
 
-ANSWER_S = 3.0
-"""How long a server that is said to run may take to say so."""
+_SPEAK_FOR_THEMSELVES = (ServerError, OlderSchemaError, NewerSchemaError)
 
 
 @contextlib.contextmanager
-def _explained(home: Path) -> Iterator[None]:
-    """What fails at the home becomes a `CommandError` that a person can do something about."""
+def explained(place: Place) -> Iterator[None]:
+    """What fails at the place becomes a `CommandError` that a person can do something about."""
     try:
         yield
     except (CommandError, BrokenPipeError):
         raise
-    except (HomeLockedError, ServerError) as error:
+    except (HomeLockedError, DatabaseInUseError) as error:
+        raise InUseError(str(error)) from None
+    except _SPEAK_FOR_THEMSELVES as error:
         raise CommandError(str(error)) from None
+    except MissingError as error:
+        raise CommandError(_with_remedy(error, place)) from None
+    except LastOwnerError as error:
+        raise CommandError(f"{error}; make somebody else one first, or insist with --force") from None
+    except SettingsError as error:
+        raise BadUseError(str(error)) from None
     except Exception as error:  # the files of a home can be spoilt in more ways than there are types of errors
-        raise CommandError(f"The home {home} cannot be used: {' '.join(str(error).split())}") from error
+        what = f"The home {place.home}"
+        if place.database_url is not None and isinstance(error, StoreError):
+            what = "The database"
+        raise CommandError(f"{what} cannot be used: {' '.join(str(error).split())}") from error
 
 
-def read_settings(home: Path, **flags: object) -> Settings:
-    """The settings of a server of that home: ``flags`` that are not None, else the environment.
+def _with_remedy(error: MissingError, place: Place) -> str:
+    if not error.remedy:
+        return str(error)
+    return f"{error}; mend it with: runcast {shlex.join(error.remedy)} {place.options}"
+
+
+def read_settings(place: Place, **flags: object) -> Settings:
+    """The settings of a server of that place: ``flags`` that are not None, else the environment.
 
     Raises:
         BadUseError: one of them cannot be read or used.
 
     """
     try:
-        return Settings.from_environment(home=home, **flags)
+        settings = Settings.from_environment(home=place.home, **flags)
     except SettingsError as error:
         raise BadUseError(str(error)) from None
+    return msgspec.structs.replace(settings, database_url=place.database_url)
 
 
-def is_home(home: Path) -> bool:
-    """True where something was kept before."""
-    return (home / "secret").exists()
+def describe(place: Place) -> str:
+    """The place for people, without passwords."""
+    return str(place.home) if place.database_url is None else printable_url(place.database_url)
 
 
-class Served:
-    """A server inside this process."""
-
-    def __init__(self, url: str, home: Home, stop: asyncio.Event, serving: asyncio.Task[None]) -> None:
-        self.url = url
-        self.home = home
-        self._stop = stop
-        self._serving = serving
-
-    async def ending(self) -> None:
-        """Return when the server was told to stop, or failed."""
-        stopped = asyncio.ensure_future(self._stop.wait())
-        try:
-            await asyncio.wait({stopped, self._serving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            stopped.cancel()
-
-
-@contextlib.asynccontextmanager
-async def served(settings: Settings) -> AsyncIterator[Served]:
-    """A server of ``settings`` for as long as the context lasts; then it drains.
+def check_home(place: Place, advice: str) -> None:
+    """Return where something was kept before; a database answers for itself.
 
     Raises:
-        CommandError: the home is served by another process, or its address is taken.
+        CommandError: there is no such home; the text goes on with ``advice``.
 
     """
-    stop = asyncio.Event()
-    ready: asyncio.Future[tuple[str, Home]] = asyncio.get_running_loop().create_future()
-    serving = asyncio.ensure_future(serve(settings, ready=lambda url, home: ready.set_result((url, home)), stop=stop))
-    either: set[asyncio.Future[Any]] = {serving, ready}
-    try:
-        with _explained(settings.home):
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not ready.done():
-                await serving
-        url, home = await ready
-        yield Served(url, home, stop, serving)
-    finally:
-        stop.set()
-        await asyncio.wait({serving})
-    await serving
+    if place.database_url is None and not (place.home / "shared.db").exists():
+        raise CommandError(f"There is no home {place.home}; {advice}")
 
 
-class _Health(msgspec.Struct):
-    status: str
-    version: str
+async def make_token(place: Place, named: Named, ttl_s: int | None) -> str:
+    """A token of whoever is named for ``ttl_s`` seconds, whoever serves the place."""
+    settings = read_settings(place)
+    with explained(place):
+        return await mint_token(settings, _caller(named), ttl_s)
 
 
-async def find_running(home: Path) -> str | None:
-    """Where the server of that home answers; None: there is none. What a dead one left behind is not believed."""
-    try:
-        running = msgspec.json.decode((home / "server.json").read_bytes(), type=Running)
-        os.kill(running.pid, 0)
-    except PermissionError:
-        pass  # it lives, as another user's process
-    except (OSError, msgspec.DecodeError):
-        return None
-    return running.url if await _healthy(running.url) else None
+async def make_link(place: Place, named: Named, url: str) -> str:
+    """A one-time sign-in link to the server at ``url``, which serves the place."""
+    settings = read_settings(place)
+    with explained(place):
+        return await new_sign_in_link(settings, _caller(named), url)
 
 
-async def _healthy(url: str) -> bool:
-    try:
-        async with httpx2.AsyncClient(timeout=ANSWER_S, trust_env=False) as http:
-            health = msgspec.json.decode((await http.get(f"{url}/healthz")).content, type=_Health)
-    except (httpx2.HTTPError, msgspec.DecodeError):
-        return False
-    return health.status == "ok"
+async def admitted(target: Target, action: Action, run_id: str | None = None) -> Admission:
+    """A token with which whoever is named may do ``action`` in their project, or in that of the run.
+
+    Raises:
+        CommandError: they may not, or the place cannot be used.
+
+    """
+    settings = read_settings(target.place)
+    if target.named != Named():
+        check_home(target.place, "so nobody can be named in it; name another with --home")
+    with explained(target.place):
+        return await admit(settings, _caller(target.named), action, run_id)
 
 
-async def make_token(home: Path) -> str:
-    """A token of the home's own user, whoever serves the home."""
-    settings = read_settings(home)
-    with _explained(home):
-        return await mint_token(settings)
+def _caller(named: Named) -> Caller:
+    if named == Named():
+        return LOCAL
+    return Caller(named.tenant or LOCAL.tenant, named.user or LOCAL.email, named.project)
 
 
-async def make_link(home: Path, url: str) -> str:
-    """A one-time sign-in link to the server at ``url``, which serves the home."""
-    settings = read_settings(home)
-    with _explained(home):
-        return await new_sign_in_link(settings, url)
+class OpenProject:
+    """A project in a home that this process has open, without a server."""
 
-
-class OpenHome:
-    """A home that this process alone has open, without a server."""
-
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, seat: Seat) -> None:
         self._home = home
+        self._seat = seat
 
     async def upload(self, path: str, content: bytes) -> DocumentInfo:
         """Keep a document.
@@ -150,20 +151,46 @@ class OpenHome:
 
         """
         try:
-            return await self._home.import_document(path, content)
+            return await self._home.import_document(path, content, self._seat)
         except RefusedError as refused:
             raise CommandError(refused.message) from None
 
 
 @contextlib.asynccontextmanager
-async def opened(home: Path) -> AsyncIterator[OpenHome]:
-    """The home, for importing without a server.
+async def opened(target: Target) -> AsyncIterator[OpenProject]:
+    """The project that is meant, for importing without a server.
 
     Raises:
-        CommandError: another process has it open, or its files cannot be used.
+        CommandError: whoever is named may not import, or the place cannot be used.
 
     """
-    settings = read_settings(home)
-    with _explained(home):
-        async with open_home(settings) as entered:
-            yield OpenHome(entered)
+    settings = read_settings(target.place)
+    with explained(target.place):
+        async with open_home(settings) as home:
+            yield OpenProject(home, await find_seat(home.store, _caller(target.named), Action.WRITE_DOCUMENTS))
+
+
+@contextlib.asynccontextmanager
+async def administered(place: Place) -> AsyncIterator[Administration]:
+    """The administration of the place.
+
+    Raises:
+        CommandError: what is asked of it cannot be done, or the place cannot be used.
+
+    """
+    settings = read_settings(place)
+    with explained(place):
+        async with administer(settings) as administration:
+            yield administration
+
+
+async def migrated(place: Place) -> MigrationReport:
+    """What it took to bring the store to the tables of this release.
+
+    Raises:
+        CommandError: a server has the home, a newer release has written there, or the place cannot be used.
+
+    """
+    settings = read_settings(place)
+    with explained(place):
+        return await migrate(settings)

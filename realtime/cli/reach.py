@@ -4,42 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shlex
-from collections.abc import AsyncIterator, Coroutine
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from realtime.cli.errors import StoppedError
-from realtime.cli.inside import Served, find_running, make_token, read_settings, served
+import msgspec
+
+from realtime.cli.errors import CommandError, InUseError, StoppedError
+from realtime.cli.inside import admitted, opened, read_settings
+from realtime.cli.served import Served, find_running, served
+from realtime.cli.target import Target
 from realtime.client import RunClient
+from realtime.ports import DocumentInfo
+from realtime.roles import Action
 
 _T = TypeVar("_T")
 
 
-class Target:
-    """Which server is meant: that at ``url`` for the holder of ``token``, else that of ``home``."""
-
-    def __init__(self, home: Path, url: str | None = None, token: str | None = None) -> None:
-        self.home = home
-        self.url = url
-        self.token = token
-
-    @property
-    def options(self) -> str:
-        """How to mean the same server again."""
-        return shlex.join(["--home", str(self.home)] if self.url is None else ["--url", self.url])
-
-
 class Reached:
-    """A server that answers. ``inside``: it is part of this process. ``stays``: it outlives the run."""
+    """A server that answers, and the project that is meant there; None: the first that the user is in.
+
+    ``inside``: the server is part of this process. ``stays``: it outlives the run.
+    """
 
     def __init__(
-        self, client: RunClient, target: Target, inside: Served | None = None, *, stays: bool = False
+        self,
+        client: RunClient,
+        target: Target,
+        project_id: str | None = None,
+        inside: Served | None = None,
+        *,
+        stays: bool = False,
     ) -> None:
         self.client = client
         self.target = target
+        self.project_id = project_id
         self.inside = inside
         self.stays = stays or inside is None
+
+    async def upload(self, path: str, content: bytes) -> DocumentInfo:
+        """Keep a document in the project."""
+        return await self.client.upload(path, content, self.project_id)
 
     async def unless_stopped(self, work: Coroutine[Any, Any, _T]) -> _T:
         """The result of ``work``; where the server is inside and ends first, ``work`` is cancelled.
@@ -63,31 +67,70 @@ class Reached:
 
 
 @contextlib.asynccontextmanager
-async def reach_running(target: Target) -> AsyncIterator[Reached | None]:
-    """The server that is meant, if it runs; None: nobody serves the home."""
-    url, token = target.url, target.token
-    if url is None:
-        url = await find_running(target.home)
-        if url is None:
-            yield None
-            return
-        token = await make_token(target.home)
-    async with RunClient(url, token) as client:
-        yield Reached(client, target)
-
-
-@contextlib.asynccontextmanager
-async def reach(target: Target) -> AsyncIterator[Reached]:
+async def reach(target: Target, action: Action, run_id: str | None = None) -> AsyncIterator[Reached]:
     """The server that is meant; where nobody serves the home, one inside this process, on a free port.
 
     Raises:
-        CommandError: the home cannot be served.
+        CommandError: whoever is named may not do ``action`` there, or the home cannot be served.
 
     """
-    async with reach_running(target) as reached:
+    async with _reach_running(target, action, run_id) as reached:
         if reached is not None:
             yield reached
             return
-    settings = read_settings(target.home, host="127.0.0.1", port=0, log_level="warning")
-    async with served(settings) as inside, RunClient(inside.url, inside.home.issue_token()) as client:
-        yield Reached(client, target, inside)
+    admission = await admitted(target, action, run_id)
+    settings = read_settings(target.place, host="127.0.0.1", port=0, log_level="warning")
+    settings = msgspec.structs.replace(settings, metrics_port=None)  # that port is for a server that stays
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            inside = await stack.enter_async_context(served(settings))
+        except InUseError as error:
+            raise CommandError(
+                f"{str(error).rstrip('.')}. To work through that server, name it with --url."
+            ) from None
+        client = await stack.enter_async_context(RunClient(inside.url, admission.token))
+        yield Reached(client, target, admission.project_id, inside)
+
+
+@contextlib.asynccontextmanager
+async def reach_documents(target: Target) -> AsyncIterator[Callable[[str, bytes], Awaitable[DocumentInfo]]]:
+    """How to keep a document in the project that is meant, at its server, or in its home where nobody serves that.
+
+    Raises:
+        CommandError: whoever is named may not import there, or the home cannot be used.
+
+    """
+    async with _reach_running(target, Action.WRITE_DOCUMENTS) as reached:
+        if reached is not None:
+            yield reached.upload
+            return
+    async with opened(target) as project:
+        yield project.upload
+
+
+@contextlib.asynccontextmanager
+async def _reach_running(target: Target, action: Action, run_id: str | None = None) -> AsyncIterator[Reached | None]:
+    """The server that is meant, if it runs; None: nobody serves the home."""
+    if target.url is not None:
+        async with RunClient(target.url, target.token) as client:
+            yield Reached(client, target, await _find_project(client, target.named.project))
+        return
+    url = await find_running(target.place)
+    if url is None:
+        yield None
+        return
+    admission = await admitted(target, action, run_id)
+    async with RunClient(url, admission.token) as client:
+        yield Reached(client, target, admission.project_id)
+
+
+async def _find_project(client: RunClient, slug: str | None) -> str | None:
+    """The id of the user's project of that slug; None: none was named."""
+    if slug is None:
+        return None
+    projects = await client.projects()
+    for project in projects:
+        if project.slug == slug:
+            return project.id
+    known = ", ".join(project.slug for project in projects) or "none"
+    raise CommandError(f"The token's user is in no project {slug!r}; those there are: {known}")

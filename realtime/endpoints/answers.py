@@ -12,6 +12,9 @@ from realtime.ports import RefusedError
 
 Body = TypeVar("Body")
 
+LONGEST_REASON = 95
+"""Characters: long enough for every reason, but for one that repeats a long name of the client's."""
+
 
 def answer(content: Any, status: int = 200) -> Response:
     """``content`` (structs, dicts, lists) as JSON; never cached, it may change at any moment."""
@@ -23,9 +26,13 @@ def answer(content: Any, status: int = 200) -> Response:
 def error_answer(error: RefusedError) -> Response:
     """The one shape of every error: ``{"error": CODE, "message": text}``."""
     response = answer({"error": error.code, "message": error.message}, error.status)
-    if error.retry_after_s is not None:
-        response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    response.headers.update(retry_headers(error))
     return response
+
+
+def retry_headers(error: RefusedError) -> dict[str, str]:
+    """The header that says when to come back, where that is known: in whole seconds, at least one."""
+    return {} if error.retry_after_s is None else {"Retry-After": str(max(1, math.ceil(error.retry_after_s)))}
 
 
 async def read_body(kind: type[Body]) -> Body:
@@ -38,7 +45,8 @@ async def read_body(kind: type[Body]) -> Body:
     try:
         return msgspec.json.decode(await request.get_data(as_text=False), type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise RefusedError(400, "BAD_REQUEST", f"The body is not as expected: {error}") from None
+        reason = str(error)[:LONGEST_REASON]
+        raise RefusedError(400, "BAD_REQUEST", f"The body is not as expected: {reason}") from None
 
 
 def read_limit(default: int = 50, most: int = 200) -> int:

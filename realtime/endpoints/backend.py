@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from realtime.access import AccessWatch
 from realtime.broadcaster import Broadcaster
 from realtime.frames import Limits
+from realtime.metrics import Metrics
+from realtime.origins import Origins
 from realtime.ports import Accounts, EventLog, RunService
+from realtime.quotas import Quotas
+from realtime.readiness import Readiness
 from realtime.settings import Settings
 from realtime.tokens import Tokens
 
@@ -24,3 +29,25 @@ class Backend:
     broadcaster: Broadcaster
     access: AccessWatch
     limits: Limits = field(default_factory=Limits)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """Which pages may use this server, by its settings."""
+        return Origins(self.settings.public_url, self.settings.allowed_origins)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """What is counted."""
+        return Metrics()
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        """What everybody may have and do, by the settings; refusals are counted."""
+        quotas = Quotas(self.settings, self.metrics.refused)
+        self.metrics.subscriptions.set_function(lambda: quotas.subscriptions.taken)
+        return quotas
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        """Whether what is kept can be used now."""
+        return Readiness(self.runs.is_available, self.metrics.store_available)

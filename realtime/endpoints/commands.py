@@ -11,6 +11,7 @@ from msgspec import UNSET
 from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import find_run
+from realtime.endpoints.identity import too_many
 from realtime.endpoints.start import find_start
 from realtime.endpoints.watch import Watch, WatchList
 from realtime.events import RunKey
@@ -29,6 +30,7 @@ from realtime.outlet import AsgiOutlet
 from realtime.ports import Ack as KeptAck
 from realtime.ports import Membership, RefusedError
 from realtime.protocol import ProtocolError, error_frame, judge_ack
+from realtime.quotas import TooManyError
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot
 from realtime.tokens import Principal
@@ -84,10 +86,7 @@ class RunCommands:
             raise ProtocolError(code, error.message, ref=command.ref, run_id=key.run_id) from None
         cursor, given = await self._requested_cursor(command, key, principal, run)
         start = await find_start(self._backend.log, key, run, cursor)
-        membership = Membership(principal.tenant, run.project_id, principal.user_id)
-        leave = self._backend.access.watch(membership, lambda: self._forbid(key.run_id))
-        watch = Watch(key, start.cursor, principal.user_id, command.client_id, leave)
-        self._watches.add(watch)
+        watch = self._begin(command, principal, run, start.cursor)
         if isinstance(start, Reset):
             frame = ResetFrame(
                 run_id=key.run_id, reason=start.reason, snapshot=run, cursor=start.cursor, ref=command.ref
@@ -104,6 +103,20 @@ class RunCommands:
         self._outlet.send(frame)
         self._follow(watch, run)
 
+    def _begin(self, command: Subscribe, principal: Principal, run: RunSnapshot, cursor: int) -> Watch:
+        """A watch of ``run`` in place of the one there may be."""
+        self._watches.remove(run.id)
+        try:
+            give_back = self._backend.quotas.subscribe(principal)
+        except TooManyError as error:
+            raise too_many(error, command.ref, run.id) from None
+        membership = Membership(principal.tenant, run.project_id, principal.user_id)
+        leave = self._backend.access.watch(membership, lambda: self._forbid(run.id))
+        key = RunKey(principal.tenant, run.id)
+        watch = Watch(key, cursor, principal.user_id, command.client_id, give_back=give_back, on_close=leave)
+        self._watches.add(watch)
+        return watch
+
     async def _requested_cursor(
         self, command: Subscribe, key: RunKey, principal: Principal, run: RunSnapshot
     ) -> tuple[int | None, bool]:
@@ -119,12 +132,14 @@ class RunCommands:
 
     def _follow(self, watch: Watch, run: RunSnapshot) -> None:
         if run.ended and watch.cursor >= run.last_event_id:
+            watch.finish()
             self._outlet.send(Finished(run_id=run.id).encode())
         else:
             self._watches.follow(watch, run.last_event_id, self._on_end)
 
     def _on_end(self, watch: Watch, ending: Ending) -> None:
         if ending is Ending.FINISHED:
+            watch.finish()
             self._outlet.send(Finished(run_id=watch.key.run_id).encode())
             return
         if ending is Ending.FAILED:
@@ -152,6 +167,7 @@ class RunCommands:
     def _forbid(self, run_id: str) -> None:
         """The user's role was taken away, or is now one that may not watch."""
         if self._watches.remove(run_id) is not None:
+            self._backend.metrics.access_revoked()
             message = "Your role in this project no longer allows to stream."
             self._outlet.send(error_frame(ProtocolError(ErrorCode.FORBIDDEN, message, run_id=run_id)).encode())
 

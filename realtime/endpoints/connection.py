@@ -13,9 +13,11 @@ from quart import Websocket
 
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.commands import RunCommands
-from realtime.endpoints.identity import Identity
+from realtime.endpoints.failures import address_of
+from realtime.endpoints.identity import Identity, too_many
 from realtime.events import HEARTBEAT_TEXT
 from realtime.frames import (
+    Ack,
     Authenticate,
     CloseCode,
     Command,
@@ -26,9 +28,11 @@ from realtime.frames import (
     Ref,
     RunCommand,
 )
+from realtime.metrics import Transport
 from realtime.outlet import AsgiOutlet
 from realtime.peer import Peer
 from realtime.protocol import ProtocolError, Session, error_frame
+from realtime.quotas import TooManyError
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +54,7 @@ class Connection:
         self._peer = Peer.of(websocket.scope)
         self._outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
         self._session = Session(backend.limits, now)
-        self._identity = Identity(backend, self._outlet.send, self._fail)
+        self._identity = Identity(backend, address_of(websocket), self._outlet.send, self._fail)
         self._commands = RunCommands(backend, self._outlet, self._break_off)
         self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
         self._heard_at = now
@@ -59,17 +63,22 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection until either side ends it; nothing of it is left behind then."""
+        with self._backend.metrics.connected(Transport.WEBSOCKET):
+            await self._run()
+
+    async def _run(self) -> None:
         gone = self._backend.broadcaster.on_drain(self._drain)
         loop = asyncio.get_running_loop()
         writer = loop.create_task(self._write())
         tasks = [loop.create_task(work) for work in (self._serve(), self._beat(), self._commands.keep_acks())]
         for task in (writer, *tasks):
             task.add_done_callback(self._notice_failure)
-        code = CloseCode.NORMAL
+        code: CloseCode | None = None
         try:
             code = await self._closing
         finally:
-            ending = loop.create_task(self._finish(tasks, writer, code))
+            self._backend.metrics.websocket_closed(code)
+            ending = loop.create_task(self._finish(tasks, writer, code or CloseCode.NORMAL))
             ending.add_done_callback(lambda _: gone())
             try:
                 await asyncio.shield(ending)
@@ -94,6 +103,7 @@ class Connection:
 
     def _fail(self, error: ProtocolError) -> None:
         """Send the error; end the connection where it is fatal."""
+        self._backend.metrics.frame_refused(error.code)
         self._outlet.send(error_frame(error).encode())
         if error.close is not None:
             self._end(error.close)
@@ -129,11 +139,29 @@ class Connection:
         while not self._closing.done():
             await self._outlet.wait_ready()
             frame = await self._websocket.receive()
-            self._heard_at = time.monotonic()
             try:
-                await self._obey(self._session.receive(frame, time.monotonic()))
+                await self._obey(self._read(frame))
             except ProtocolError as error:
                 self._fail(error)
+
+    def _read(self, frame: str | bytes) -> Command:
+        """The command in ``frame``. All but acks count for the user, those that are none as well."""
+        now = self._heard_at = time.monotonic()
+        command: Command | None = None
+        try:
+            command = self._session.receive(frame, now)
+        finally:
+            if not isinstance(command, Ack):
+                self._count_frame(now)
+        return command
+
+    def _count_frame(self, now: float) -> None:
+        if self._identity.principal is None:
+            return
+        try:
+            self._backend.quotas.frame(self._identity.principal, now)
+        except TooManyError as error:
+            raise too_many(error) from None
 
     async def _obey(self, command: Command) -> None:
         try:
@@ -159,11 +187,10 @@ class Connection:
 
     async def _identify_first(self) -> None:
         """Take the identity of the handshake; without one, wait for ``authenticate`` as the first frame."""
-        if self._token is None:
-            self._identity.expect()
-            return
         try:
-            await self._authenticate(self._token)
+            self._identity.expect()
+            if self._token is not None:
+                await self._authenticate(self._token)
         except ProtocolError as error:
             self._fail(error)
 

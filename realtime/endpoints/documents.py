@@ -7,12 +7,19 @@ from quart import Blueprint, Response, request
 
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import enter_project, parse_id
+from realtime.endpoints.body import permit_body
+from realtime.endpoints.guard import counting, enter_project, parse_id
 from realtime.ports import RefusedError
+from realtime.quotas import Resource
 from realtime.roles import Action
 
+MAX_UPLOAD_BYTES = 32 * 1024 * 1024
+"""All documents of one request, with what is around them in a form."""
 
-class _Upload(msgspec.Struct, forbid_unknown_fields=True):
+
+class Upload(msgspec.Struct, forbid_unknown_fields=True):
+    """One document: its path inside the project, and its text."""
+
     path: str
     content: str
 
@@ -29,8 +36,10 @@ def documents_blueprint(backend: Backend) -> Blueprint:
     @blueprint.post("")
     async def add_documents(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
+        permit_body(MAX_UPLOAD_BYTES)
         uploaded = await _read_upload()
-        kept = await backend.runs.add_documents(principal.tenant, project_id, uploaded, principal.user_id)
+        with counting(backend, Resource.DOCUMENT_BYTES):
+            kept = await backend.runs.add_documents(principal.tenant, project_id, uploaded, principal.user_id)
         return answer({"documents": kept}, 201)
 
     @blueprint.delete("/<document_id>")
@@ -47,7 +56,7 @@ def documents_blueprint(backend: Backend) -> Blueprint:
 async def _read_upload() -> list[tuple[str, bytes]]:
     """What was sent: files of a form (fields named ``file``), or one document as JSON."""
     if request.mimetype != "multipart/form-data":
-        upload = await read_body(_Upload)
+        upload = await read_body(Upload)
         return [(upload.path, upload.content.encode())]
     files = (await request.files).getlist("file")
     if not files:

@@ -11,9 +11,11 @@ from quart import Blueprint, Response, request
 
 from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import check_origin, find_run, identify, parse_id
+from realtime.endpoints.body import ending_of_request
+from realtime.endpoints.guard import find_run, identify, parse_id
 from realtime.endpoints.start import find_start
 from realtime.events import RunKey
+from realtime.metrics import Transport
 from realtime.outlet import AsgiOutlet
 from realtime.ports import Membership
 from realtime.roles import Action
@@ -29,7 +31,6 @@ def events_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("/agent-runs/<run_id>")
     async def stream_run(run_id: str) -> Response:
-        check_origin(request, needed=False)
         principal = await identify(backend)
         run_id = parse_id(run_id, "run")
         run = await find_run(backend, principal, run_id, Action.STREAM)
@@ -38,6 +39,7 @@ def events_blueprint(backend: Backend) -> Blueprint:
         start = await find_start(backend.log, RunKey(principal.tenant, run_id), run, cursor)
         if run.ended and not isinstance(start, Reset) and start.cursor == run.last_event_id:
             return Response(status=204)
+        _take_place(backend, principal)
         stream = _RunStream(backend, principal, run)
         response = build_sse_response(
             stream.events(start.cursor, start.reason if isinstance(start, Reset) else None),
@@ -50,6 +52,19 @@ def events_blueprint(backend: Backend) -> Blueprint:
         return response
 
     return blueprint
+
+
+def _take_place(backend: Backend, principal: Principal) -> None:
+    """Count the current request as a connection that watches a run, until it is over.
+
+    Raises:
+        TooManyError: there may be no more.
+
+    """
+    ending = ending_of_request()
+    ending.callback(backend.quotas.connect(principal))
+    ending.callback(backend.quotas.subscribe(principal))
+    ending.enter_context(backend.metrics.connected(Transport.SSE))
 
 
 class _RunStream:
@@ -69,7 +84,7 @@ class _RunStream:
         expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._outlet.finish)
         gone = self._backend.broadcaster.on_drain(self._outlet.finish)
         membership = Membership(self._principal.tenant, self._run.project_id, self._principal.user_id)
-        leave = self._backend.access.watch(membership, self._outlet.finish)
+        leave = self._backend.access.watch(membership, self._forbid)
         subscription = None
         try:
             if reason is not None:
@@ -90,6 +105,11 @@ class _RunStream:
             gone()
             if subscription is not None:
                 subscription.close()
+
+    def _forbid(self) -> None:
+        """The user's role was taken away, or is now one that may not watch."""
+        self._backend.metrics.access_revoked()
+        self._outlet.finish()
 
     def _on_end(self, ending: Ending) -> None:
         self._lost = ending is Ending.LOST

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import UUID
 
@@ -10,11 +13,14 @@ from quart.wrappers.base import BaseRequestWebsocket
 
 from realtime.endpoints.backend import Backend
 from realtime.events import RunKey
-from realtime.origins import origin_is_own
 from realtime.ports import RefusedError
+from realtime.quotas import Resource, Scope
 from realtime.roles import Action, may
 from realtime.snapshot import RunSnapshot
 from realtime.tokens import COOKIE, InvalidTokenError, Principal
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""What changes nothing. https://www.rfc-editor.org/rfc/rfc9110#section-9.2.1"""
 
 
 class Credentials(NamedTuple):
@@ -33,38 +39,44 @@ def credentials_of(asked: BaseRequestWebsocket) -> Credentials | None:
     return Credentials(cookie, from_cookie=True) if cookie else None
 
 
-def check_origin(asked: BaseRequestWebsocket, *, needed: bool) -> None:
-    """Let no foreign page act as the user. ``needed``: its absence counts as foreign, too.
+def check_origin(backend: Backend, asked: BaseRequestWebsocket, *, needed: bool) -> None:
+    """Let no page of an origin that is not allowed ask for anything, whoever it is that asks.
+
+    ``needed``: the absence of an origin counts as foreign, too. That is for what a browser could be made to send with
+    the cookie that it adds by itself.
 
     Raises:
         RefusedError: 403.
 
     """
     origin = asked.headers.get("Origin")
-    if origin is None and not needed:
-        return
-    if origin is None or not origin_is_own(origin, asked.scheme, asked.host):
+    if origin is None:
+        if needed:
+            raise RefusedError(403, "FORBIDDEN", "A cookie identifies only together with an Origin that is allowed.")
+    elif not backend.origins.allows(origin, asked.scheme, asked.host):
         raise RefusedError(403, "FORBIDDEN", "This origin may not use this server.")
 
 
 async def identify(backend: Backend) -> Principal:
     """Who sent the current request.
 
-    A request that changes something and brings a cookie must also bring our own Origin.
+    An Origin must be an allowed one; a request that changes something and is identified by a cookie must bring one.
 
     Raises:
-        RefusedError: 401 without a valid token, 403 from a foreign Origin.
+        RefusedError: 401 without a valid token, 403 from a foreign Origin, 429 beyond the requests per second, 503
+            where a token cannot be checked now.
 
     """
     credentials = credentials_of(request)
+    by_cookie = credentials is not None and credentials.from_cookie
+    check_origin(backend, request, needed=by_cookie and request.method not in SAFE_METHODS)
     if credentials is None:
         raise RefusedError(401, "NOT_AUTHENTICATED", "Sign in, or send a token as Authorization: Bearer.")
     try:
         principal = await backend.tokens.read(credentials.token)
     except InvalidTokenError as error:
         raise RefusedError(401, "NOT_AUTHENTICATED", str(error)) from None
-    if credentials.from_cookie:
-        check_origin(request, needed=request.method not in {"GET", "HEAD", "OPTIONS"})
+    backend.quotas.request(principal, time.monotonic())
     return principal
 
 
@@ -121,6 +133,17 @@ async def find_run_of(backend: Backend, principal: Principal, project_id: str, r
     if run is None or run.project_id != project_id:
         raise run_not_found()
     return run
+
+
+@contextlib.contextmanager
+def counting(backend: Backend, resource: Resource) -> Iterator[None]:
+    """Count it where what is done inside is refused for a quota that the store keeps."""
+    try:
+        yield
+    except RefusedError as error:
+        if error.status == 429:
+            backend.metrics.refused(resource, Scope.TENANT_OR_USER)
+        raise
 
 
 def run_not_found() -> RefusedError:

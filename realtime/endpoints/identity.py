@@ -1,4 +1,7 @@
-"""Who a WebSocket connection speaks for: said at the handshake or by its first frame, renewed, for a time."""
+"""Who a WebSocket connection speaks for: said at the handshake or by its first frame, renewed, for a time.
+
+Until that is known the connection counts for its address, then for the user.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ from collections.abc import Callable
 from realtime.clock import rfc3339
 from realtime.endpoints.backend import Backend
 from realtime.frames import CloseCode, ErrorCode, Expiring, Ref, Welcome
+from realtime.metrics import FailureReason
+from realtime.ports import RefusedError
 from realtime.protocol import ProtocolError
+from realtime.quotas import TooManyError
 from realtime.tokens import InvalidTokenError, Principal
 
 WARNING_S = 60.0
@@ -17,36 +23,51 @@ WARNING_S = 60.0
 
 
 class Identity:
-    """The identity of one connection. ``fail`` ends the connection with an error; ``send`` takes a control frame."""
+    """The identity of one connection from ``address``.
 
-    def __init__(self, backend: Backend, send: Callable[[str], None], fail: Callable[[ProtocolError], None]) -> None:
+    ``fail`` ends the connection with an error; ``send`` takes a control frame.
+    """
+
+    def __init__(
+        self, backend: Backend, address: str, send: Callable[[str], None], fail: Callable[[ProtocolError], None]
+    ) -> None:
         self.principal: Principal | None = None
         self._backend = backend
+        self._address = address
+        self._give_back: Callable[[], None] = lambda: None
         self._send = send
         self._fail = fail
         self._timers: list[asyncio.TimerHandle] = []
 
     def expect(self) -> None:
-        """Wait for a token, but not for long."""
-        missing = _not_authenticated("no identity came in time")
-        self._set_timers((self._backend.settings.identify_timeout_s, lambda: self._fail(missing)))
+        """Wait for a token, but not for long.
+
+        Raises:
+            ProtocolError: too many others of the same address wait as well.
+
+        """
+        try:
+            self._give_back = self._backend.quotas.approach(self._address)
+        except TooManyError as error:
+            raise too_many(error) from None
+        self._set_timers((self._backend.settings.identify_timeout_s, self._miss))
 
     async def take(self, token: str, ref: Ref = None) -> None:
         """Speak for whom the token says, until it expires, and welcome them; the same person may come again.
 
         Raises:
-            ProtocolError: the token says nobody, or somebody else than before; the connection ends with it.
+            ProtocolError: the token says nobody, or somebody else than before, or somebody who has too many
+                connections; the connection ends with it.
 
         """
-        try:
-            principal = await self._backend.tokens.read(token)
-        except InvalidTokenError as error:
-            raise _not_authenticated(str(error), ref) from None
+        principal = await self._read(token, ref)
         before = self.principal
         if before is not None and (before.tenant, before.user_id) != (principal.tenant, principal.user_id):
             raise ProtocolError(
                 ErrorCode.FORBIDDEN, "a connection cannot change its user", ref=ref, close=CloseCode.FORBIDDEN
             )
+        if before is None:
+            self._take_place(principal, ref)
         self.principal = principal
         self._end_in(principal.expires_at - time.time())
         welcome = Welcome(
@@ -58,8 +79,38 @@ class Identity:
         self._send(welcome.encode())
 
     def close(self) -> None:
-        """Warn and fail no more."""
+        """Warn and fail no more, and count no more. Idempotent."""
         self._set_timers()
+        self._give_back()
+
+    async def _read(self, token: str, ref: Ref) -> Principal:
+        try:
+            return await self._backend.tokens.read(token)
+        except InvalidTokenError as error:
+            self._backend.metrics.authentication_failed(FailureReason.INVALID)
+            raise self._count_failure(_not_authenticated(str(error), ref)) from None
+        except RefusedError as error:
+            raise ProtocolError(ErrorCode.INTERNAL, error.message, ref=ref, close=CloseCode.INTERNAL) from None
+
+    def _take_place(self, principal: Principal, ref: Ref) -> None:
+        try:
+            place = self._backend.quotas.connect(principal)
+        except TooManyError as error:
+            raise too_many(error, ref) from None
+        self._give_back()
+        self._give_back = place
+
+    def _miss(self) -> None:
+        self._backend.metrics.authentication_failed(FailureReason.MISSING)
+        self._fail(self._count_failure(_not_authenticated("no identity came in time")))
+
+    def _count_failure(self, error: ProtocolError) -> ProtocolError:
+        """``error``, or what to say instead where the address fails too often."""
+        try:
+            self._backend.quotas.fail(self._address, time.monotonic())
+        except TooManyError as refusal:
+            return too_many(refusal, error.ref)
+        return error
 
     def _end_in(self, seconds: float) -> None:
         warning_s = min(WARNING_S, max(0.0, seconds) / 2)
@@ -75,6 +126,11 @@ class Identity:
             timer.cancel()
         loop = asyncio.get_running_loop()
         self._timers = [loop.call_later(max(0.0, in_s), call) for in_s, call in due]
+
+
+def too_many(error: TooManyError, ref: Ref = None, run_id: str | None = None) -> ProtocolError:
+    """What ends a connection for a quota."""
+    return ProtocolError(ErrorCode.TOO_MANY, error.message, ref=ref, run_id=run_id, close=CloseCode.TOO_MANY)
 
 
 def _not_authenticated(message: str, ref: Ref = None) -> ProtocolError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -9,14 +10,19 @@ from quart import Blueprint, Response, request
 
 from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
+from realtime.endpoints.guard import counting, enter_project, find_run_of, identify, parse_id
 from realtime.ports import RunRequest
+from realtime.quotas import Resource
 from realtime.roles import Action
 
+PIPELINE_MODES = ["sequential", "parallel"]
 
-class _StartRun(msgspec.Struct, forbid_unknown_fields=True):
+
+class StartRun(msgspec.Struct, forbid_unknown_fields=True):
+    """Which agents to run, ``sequential`` or ``parallel``; and the run's id, where the client chooses it."""
+
     agents_selected: tuple[str, ...] = ()
-    pipeline_mode: str = "sequential"
+    pipeline_mode: Annotated[str, msgspec.Meta(extra_json_schema={"enum": PIPELINE_MODES})] = "sequential"
     run_id: UUID | None = None
 
 
@@ -37,13 +43,14 @@ def runs_blueprint(backend: Backend) -> Blueprint:
     @blueprint.post("/projects/<project_id>/agent-runs")
     async def start_run(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.START_RUN)
-        body = await read_body(_StartRun)
+        body = await read_body(StartRun)
         wanted = RunRequest(
             agents_selected=body.agents_selected,
             pipeline_mode=body.pipeline_mode,
             run_id=None if body.run_id is None else str(body.run_id),
         )
-        run = await backend.runs.start_run(principal.tenant, project_id, wanted, principal.user_id)
+        with counting(backend, Resource.RUNS):
+            run = await backend.runs.start_run(principal.tenant, project_id, wanted, principal.user_id)
         response = answer(run, 201)
         response.headers["Location"] = f"/api/v1/projects/{project_id}/agent-runs/{run.id}"
         return response

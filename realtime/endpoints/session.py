@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import TypedDict
 
 import msgspec
 from quart import Blueprint, Response, redirect, render_template, request
@@ -14,8 +15,22 @@ from realtime.endpoints.guard import check_origin
 from realtime.ports import RefusedError
 from realtime.tokens import COOKIE, InvalidTokenError, Principal, hash_code
 
+MAX_COOKIE_BYTES = 4000
+"""Of the token in a cookie; browsers take 4096 with its name. https://www.rfc-editor.org/rfc/rfc6265#section-6.1"""
+MAX_COOKIE_S = 400 * 24 * 3600
+"""Browsers keep none for longer. https://datatracker.ietf.org/doc/html/draft-ietf-httpbis-rfc6265bis#section-5.5"""
 
-class _Token(msgspec.Struct, forbid_unknown_fields=True):
+
+class _Attributes(TypedDict):
+    path: str
+    httponly: bool
+    samesite: str
+    secure: bool
+
+
+class SessionToken(msgspec.Struct, forbid_unknown_fields=True):
+    """Who wants to sign in."""
+
     token: str
 
 
@@ -25,18 +40,18 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.post("/api/v1/session")
     async def open_session() -> Response:
-        check_origin(request, needed=False)
-        token = (await read_body(_Token)).token
+        check_origin(backend, request, needed=COOKIE in request.cookies)
+        token = (await read_body(SessionToken)).token
         principal = await _read_token(backend, token)
         response = answer({"tenant": principal.tenant, "email": principal.email, "expires_at": principal.expires_at})
-        _set_cookie(response, token, principal)
+        _set_cookie(backend, response, token, principal)
         return response
 
     @blueprint.delete("/api/v1/session")
     async def close_session() -> Response:
-        check_origin(request, needed=COOKIE in request.cookies)
+        check_origin(backend, request, needed=COOKIE in request.cookies)
         response = Response(status=204)
-        response.delete_cookie(COOKIE)
+        _clear_cookie(backend, response)
         return response
 
     @blueprint.get("/sign-in")
@@ -45,7 +60,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.post("/sign-in")
     async def sign_in() -> Response | WerkzeugResponse:
-        check_origin(request, needed=True)
+        check_origin(backend, request, needed=True)
         form = await request.form
         try:
             token = await _spend(backend, form.get("code", "")) or form.get("token", "").strip()
@@ -54,14 +69,14 @@ def session_blueprint(backend: Backend) -> Blueprint:
             page = await render_template("sign_in.html", code="", error=error.message)
             return Response(page, error.status)
         response = redirect("/", 303)
-        _set_cookie(response, token, principal)
+        _set_cookie(backend, response, token, principal)
         return response
 
     @blueprint.post("/sign-out")
     async def sign_out() -> WerkzeugResponse:
-        check_origin(request, needed=True)
+        check_origin(backend, request, needed=True)
         response = redirect("/sign-in", 303)
-        response.delete_cookie(COOKIE)
+        _clear_cookie(backend, response)
         return response
 
     return blueprint
@@ -83,19 +98,33 @@ async def _spend(backend: Backend, code: str) -> str | None:
 
 
 async def _read_token(backend: Backend, token: str) -> Principal:
+    """Who the token says, where it fits into a cookie.
+
+    Raises:
+        RefusedError: 401, it says nobody; 400, browsers would drop its cookie without a word.
+
+    """
     try:
-        return await backend.tokens.read(token)
+        principal = await backend.tokens.read(token)
     except InvalidTokenError as error:
         raise RefusedError(401, "NOT_AUTHENTICATED", str(error)) from None
+    if len(token) > MAX_COOKIE_BYTES:
+        message = f"The token has {len(token)} bytes; a cookie holds up to {MAX_COOKIE_BYTES}."
+        raise RefusedError(400, "BAD_REQUEST", message)
+    return principal
 
 
-def _set_cookie(response: Response | WerkzeugResponse, token: str, principal: Principal) -> None:
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=max(0, principal.expires_at - int(time.time())),
-        httponly=True,
-        samesite="Lax",
-        secure=request.scheme == "https",
-        path="/",
-    )
+def _set_cookie(backend: Backend, response: Response | WerkzeugResponse, token: str, principal: Principal) -> None:
+    """Sign the browser in for as long as the token holds and browsers keep cookies, in place of whoever was."""
+    left_s = min(max(0, principal.expires_at - int(time.time())), MAX_COOKIE_S)
+    response.set_cookie(COOKIE, token, max_age=left_s, **_attributes(backend))
+
+
+def _clear_cookie(backend: Backend, response: Response | WerkzeugResponse) -> None:
+    response.delete_cookie(COOKIE, **_attributes(backend))
+
+
+def _attributes(backend: Backend) -> _Attributes:
+    """Not for scripts, not with what other sites' pages ask for, and only over https where that is how one comes."""
+    secure = backend.origins.secure or request.scheme == "https"
+    return {"path": "/", "httponly": True, "samesite": "Lax", "secure": secure}

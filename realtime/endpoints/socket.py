@@ -20,7 +20,7 @@ def socket_blueprint(backend: Backend) -> Blueprint:
     async def connect() -> Response | None:
         credentials = credentials_of(websocket)
         try:
-            check_origin(websocket, needed=credentials is not None and credentials.from_cookie)
+            check_origin(backend, websocket, needed=credentials is not None and credentials.from_cookie)
         except RefusedError as error:
             return error_answer(error)
         offered = websocket.requested_subprotocols

@@ -15,13 +15,22 @@ from realtime.topic import Ending, Subscription
 class Watch:
     """One run on one connection. After the run ended it stays for the last acks, without a subscription.
 
-    ``on_close`` is called when it is taken off the list.
+    ``give_back`` is called when nothing more is sent, ``on_close`` when it is taken off the list; each may be called
+    more than once.
     """
 
     def __init__(
-        self, key: RunKey, cursor: int, user_id: str, client_id: str | None, on_close: Callable[[], None]
+        self,
+        key: RunKey,
+        cursor: int,
+        user_id: str,
+        client_id: str | None,
+        *,
+        give_back: Callable[[], None],
+        on_close: Callable[[], None],
     ) -> None:
         self.key = key
+        self._give_back = give_back
         self._on_close = on_close
         self.user_id = user_id
         self.client_id = client_id
@@ -45,9 +54,14 @@ class Watch:
         self.subscription = None
         self._cursor = cursor
 
+    def finish(self) -> None:
+        """The run has ended, and all of it was sent: this counts as a subscription no more."""
+        self._give_back()
+
     def close(self) -> None:
         """No event follows, and nobody minds who may watch it. Idempotent."""
         self._stop()
+        self._give_back()
         self._on_close()
 
     def _stop(self) -> None:

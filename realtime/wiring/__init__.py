@@ -1,6 +1,47 @@
 """The composition root: the one place that knows delivery and orchestration both, and makes them one server."""
 
+from orchestrator.errors import InvalidRequestError, StoreError
 from orchestrator.ports import LanguageModel
-from realtime.wiring.home import Home, HomeLockedError, mint_token, new_sign_in_link, open_home
+from orchestrator.store import DatabaseInUseError, MigrationReport, NewerSchemaError, OlderSchemaError
+from realtime.wiring.admin import Administration, LastOwnerError, administer
+from realtime.wiring.callers import LOCAL, Caller, MissingError, Seat, find_seat
+from realtime.wiring.credentials import Admission, admit, mint_token, new_sign_in_link
+from realtime.wiring.home import Home, open_home
+from realtime.wiring.opening import (
+    HomeLockedError,
+    check_project_slug,
+    check_tenant_slug,
+    hold_home,
+    migrate,
+    printable_url,
+)
 
-__all__ = ["Home", "HomeLockedError", "LanguageModel", "mint_token", "new_sign_in_link", "open_home"]
+__all__ = [
+    "LOCAL",
+    "Administration",
+    "Admission",
+    "Caller",
+    "DatabaseInUseError",
+    "Home",
+    "HomeLockedError",
+    "InvalidRequestError",
+    "LanguageModel",
+    "LastOwnerError",
+    "MigrationReport",
+    "MissingError",
+    "NewerSchemaError",
+    "OlderSchemaError",
+    "Seat",
+    "StoreError",
+    "administer",
+    "admit",
+    "check_project_slug",
+    "check_tenant_slug",
+    "find_seat",
+    "hold_home",
+    "migrate",
+    "mint_token",
+    "new_sign_in_link",
+    "open_home",
+    "printable_url",
+]

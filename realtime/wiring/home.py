@@ -1,14 +1,10 @@
-"""A home: the directory with everything one local server keeps, opened by one server at a time."""
+"""A home that is open: the application over its store, and the work that goes on behind it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
-import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import structlog
 from quart import Quart
@@ -22,46 +18,43 @@ from orchestrator.records import Quota
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
 from orchestrator.service import Orchestrator
-from orchestrator.store import Store, open_sqlite_store
+from orchestrator.store import Store
 from realtime.access import AccessWatch
 from realtime.app import create_app
 from realtime.broadcaster import Broadcaster
 from realtime.endpoints.backend import Backend
 from realtime.frames import Limits
-from realtime.ports import Accounts, DocumentInfo, User
-from realtime.roles import Role
+from realtime.ports import DocumentInfo, User
 from realtime.settings import Settings
-from realtime.tokens import Tokens, hash_code, new_code
+from realtime.tokens import Tokens
 from realtime.wiring.adapters import BroadcastPublisher, StoredAccounts, StoredLog, StoredRuns
+from realtime.wiring.callers import LOCAL, MissingError, Seat, ensure_local, find_local
+from realtime.wiring.credentials import sign_in_link, tokens_of
+from realtime.wiring.opening import open_store
 
 _log = structlog.get_logger(__name__)
 
-LOCAL_TENANT = "demo"
-LOCAL_PROJECT = "demo"
-LOCAL_EMAIL = "owner@localhost"
 RETENTION_CHECK_S = 3600.0
 
 
-class HomeLockedError(Exception):
-    """Another process has this home open; the text says which home."""
-
-
 class Home:
-    """An open home: the application, and what a command line does without going through it."""
+    """An open home: the application, and what a command line does without going through it.
+
+    ``local`` is the local user in the local project, whom everything here means that names nobody; None: this
+    database has none.
+    """
 
     def __init__(
         self,
         settings: Settings,
         store: Store,
         tokens: Tokens,
-        user: User,
-        project_id: str,
+        local: Seat | None,
         *,
         model: LanguageModel | None = None,
     ) -> None:
         self.settings = settings
-        self.user = user
-        self.project_id = project_id
+        self.local = local
         log = StoredLog(store)
         accounts = StoredAccounts(store)
         broadcaster = Broadcaster(log)
@@ -82,23 +75,39 @@ class Home:
         )
         self.app: Quart = create_app(self.backend)
 
+    @property
+    def user(self) -> User:
+        """The local user.
+
+        Raises:
+            MissingError: there is none.
+
+        """
+        return self._local().user
+
+    @property
+    def project_id(self) -> str:
+        """The local project; raises like `user`."""
+        return self._local().project_id
+
     def issue_token(self, ttl_s: int | None = None) -> str:
         """A token of the local user."""
         return self.backend.tokens.issue(self.user, ttl_s or self.settings.session_ttl_s)
 
     async def sign_in_link(self, base_url: str) -> str:
         """A link that signs the local user in, once."""
-        return await _sign_in_link(self.backend.accounts, self.user, base_url, self.settings.link_ttl_s)
+        return await sign_in_link(self.backend.accounts, self.user, base_url, self.settings.link_ttl_s)
 
-    async def import_document(self, path: str, content: bytes) -> DocumentInfo:
-        """Keep a document in the local project.
+    async def import_document(self, path: str, content: bytes, seat: Seat | None = None) -> DocumentInfo:
+        """Keep a document in the project of ``seat``, else in the local one.
 
         Raises:
             RefusedError: it cannot be kept; the message says why.
 
         """
+        seat = seat or self._local()
         kept = await self.backend.runs.add_documents(
-            self.user.tenant, self.project_id, [(path, content)], self.user.id
+            seat.user.tenant, seat.project_id, [(path, content)], seat.user.id
         )
         return kept[0]
 
@@ -123,6 +132,11 @@ class Home:
             await asyncio.gather(*chores, return_exceptions=True)
             await self.backend.broadcaster.close()
 
+    def _local(self) -> Seat:
+        if self.local is None:
+            raise MissingError(f"There is no user {LOCAL.email} here", "token")
+        return self.local
+
     async def _drop_old_logs(self) -> None:
         for tenant in await self.store.accounts.list_tenants():
             dropped = await self.store.drop_logs(tenant, self.settings.retention_days)
@@ -142,42 +156,18 @@ async def _every(interval_s: float, chore: Callable[[], Awaitable[None]]) -> Non
 
 @contextlib.asynccontextmanager
 async def open_home(settings: Settings, *, model: LanguageModel | None = None) -> AsyncIterator[Home]:
-    """The home of ``settings``, made on first use: tenant, project and user of the local mode, and a random secret.
+    """The home of ``settings`` with its store. Who goes on to `Home.orchestrate` must hold it with `hold_home`.
 
-    ``model`` answers the agents instead of the offline model.
+    A home in SQLite is made on first use, with the local user and project; on PostgreSQL they are there once a
+    command has meant them. ``model`` answers the agents instead of the offline model.
 
     Raises:
-        HomeLockedError: another process has it open.
-        StoreError: its files cannot be used.
+        StoreError: its files or its database cannot be used, or are not of this release.
 
     """
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _locked(settings.home):
-        tokens = Tokens(_secret(settings.home))
-        async with await open_sqlite_store(settings.home) as store:
-            user, project_id = await _ensure_local(store)
-            yield Home(settings, store, tokens, user, project_id, model=model)
-
-
-async def mint_token(settings: Settings) -> str:
-    """A token of the local user of a home that is there, also while another process serves it."""
-    tokens = Tokens(_secret(settings.home))
-    async with await open_sqlite_store(settings.home) as store:
-        user, _ = await _ensure_local(store)
-    return tokens.issue(user, settings.session_ttl_s)
-
-
-async def new_sign_in_link(settings: Settings, base_url: str) -> str:
-    """Another one-time sign-in link, also while another process serves the home."""
-    async with await open_sqlite_store(settings.home) as store:
-        user, _ = await _ensure_local(store)
-        return await _sign_in_link(StoredAccounts(store), user, base_url, settings.link_ttl_s)
-
-
-async def _sign_in_link(accounts: Accounts, user: User, base_url: str, ttl_s: int) -> str:
-    code = new_code()
-    await accounts.add_code(hash_code(code), user, ttl_s)
-    return f"{base_url}/sign-in?code={code}"
+    async with await open_store(settings) as store:
+        local = await (ensure_local(store) if settings.database_url is None else find_local(store))
+        yield Home(settings, store, tokens_of(settings, store), local, model=model)
 
 
 def _orchestrator(
@@ -212,37 +202,3 @@ def _notice(settings: Settings) -> str | None:
         f"Offline model, paced: the work of each agent is spread over about {settings.pace_s:g} s "
         "so that you can watch it."
     )
-
-
-async def _ensure_local(store: Store) -> tuple[User, str]:
-    await store.accounts.ensure_tenant(LOCAL_TENANT)
-    project = await store.accounts.ensure_project(LOCAL_TENANT, LOCAL_PROJECT, "Demo")
-    record = await store.accounts.ensure_user(LOCAL_TENANT, LOCAL_EMAIL)
-    if await store.accounts.get_role(LOCAL_TENANT, project.id, record.id) is None:
-        await store.accounts.set_member(LOCAL_TENANT, project.id, record.id, Role.OWNER)
-    return User(tenant=LOCAL_TENANT, id=record.id, email=record.email), project.id
-
-
-def _secret(home: Path) -> bytes:
-    """The home's signing secret, made once, readable by its owner only."""
-    path = home / "secret"
-    if not path.exists():
-        draft = home / f"secret.{os.getpid()}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_hex(32))
-        with contextlib.suppress(FileExistsError):
-            path.hardlink_to(draft)  # whole or not at all, also when two processes come at once
-        draft.unlink()
-    return path.read_text().strip().encode()
-
-
-@contextlib.contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    """Hold the home's lock; the system lets go of it when the process ends, however it ends."""
-    with (home / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HomeLockedError(f"another process has the home {home} open") from None
-        yield

@@ -19,13 +19,14 @@ START_S = 20
 
 
 class LiveServer:
-    """Starts, stops, and starts again at the same address."""
+    """Starts, stops, and starts again at the same address. ``settings`` are those beyond the usual."""
 
-    def __init__(self, home: Path, stage: Stage) -> None:
+    def __init__(self, home: Path, stage: Stage, **settings: Any) -> None:
         self.stage = stage
         self.url = ""
         self.home: Home
-        self._settings = {"home": home, "retry_delays_s": (), "heartbeat_s": 15.0, "log_level": "warning"}
+        usual = {"home": home, "retry_delays_s": (), "heartbeat_s": 15.0, "log_level": "warning"}
+        self._settings = {**usual, **settings}
         self._port = 0
         self._thread: threading.Thread
         self._loop: asyncio.AbstractEventLoop

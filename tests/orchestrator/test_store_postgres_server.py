@@ -160,9 +160,9 @@ async def test_url_of_either_scheme_with_options_is_taken(own: OwnPostgresServer
 @pytest.mark.parametrize(
     ("url", "told"),
     [
-        ("postgresql://ada:pass@host:5432/db", "postgresql://ada:***@host:5432/db"),
-        ("postgresql://ada:p@ss/wo:rd@host/db", "postgresql://ada:***@host/db"),
-        ("postgresql://ada@host:5432/db", "postgresql://ada@host:5432/db"),
+        ("postgresql://app:pass@host:5432/db", "postgresql://app:***@host:5432/db"),
+        ("postgresql://app:p@ss/wo:rd@host/db", "postgresql://app:***@host/db"),
+        ("postgresql://app@host:5432/db", "postgresql://app@host:5432/db"),
         ("postgresql://host/db?password=pass&sslmode=allow", "postgresql://host/db?password=***&sslmode=allow"),
         ("postgresql:///db?host=/tmp", "postgresql:///db?host=/tmp"),
     ],

@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,15 +16,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from click.testing import CliRunner, Result
+from cli_stage import NOBODYS_RUN, SPEC, finish, read_until, runcast, spawn, url_of
 
 from realtime import __version__
-from realtime.cli import main
 
-RUNCAST = [str(Path(sys.executable).with_name("runcast"))]
 DEMO_SCRIPT = Path(__file__).parents[2] / "scripts/demo"
-SPEC = "# Shop\n\n- REQ-1: A customer MUST be able to pay by invoice within 14 days.\n"
-NOBODYS_RUN = "00000000-0000-4000-8000-000000000000"
 LINE = re.compile(r"^\d+ (queued|running|complete|error) (\w+|-) \d+%( .*)?$")
 
 
@@ -33,37 +30,6 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("RUNCAST_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-
-
-def runcast(*arguments: str | Path, **environment: str) -> Result:
-    """The command in this process; it starts no server."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments], env=environment)
-
-
-def spawn(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-    """The command in a process of its own."""
-    return subprocess.Popen(
-        [*RUNCAST, *(str(argument) for argument in arguments)],
-        env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit code, output and errors of a process that ends by itself."""
-    out, err = process.communicate(timeout=40)
-    return process.returncode, out, err
-
-
-def read_until(process: subprocess.Popen[str], pattern: str) -> str:
-    """The line of the process's output that matches, once it is there."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if re.search(pattern, line):
-            return line
-    raise AssertionError(f"no line matches {pattern!r}: {process.stderr and process.stderr.read()}")
 
 
 @pytest.fixture
@@ -86,11 +52,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     assert not (home / "server.json").exists()
 
 
-def url_of(home: Path) -> str:
-    """Where the home is served."""
-    return str(json.loads((home / "server.json").read_text())["url"])
-
-
 def test_help_and_version_load_nothing_heavy() -> None:
     """Asking for help stays quick: neither the web server nor the database is imported."""
     result = runcast("--version")
@@ -102,7 +63,15 @@ def test_help_and_version_load_nothing_heavy() -> None:
     assert not {"quart", "sqlalchemy", "httpx2", "rich", "hypercorn", "msgspec"} & set(loaded)
 
 
-@pytest.mark.parametrize("command", [[], ["serve"], ["token"], ["import"], ["run"], ["watch"], ["demo"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        *([], ["serve"], ["token"], ["import"], ["run"], ["watch"], ["demo"], ["migrate"], ["admin"]),
+        *(["admin", "tenant", name] for name in ("add", "list")),
+        *(["admin", "project", name] for name in ("add", "list")),
+        *(["admin", "member", name] for name in ("set", "remove", "list")),
+    ],
+)
 def test_every_command_explains_itself(command: list[str]) -> None:
     """Each command and each of its options has a help text."""
     result = runcast(*command, "--help")
@@ -310,6 +279,16 @@ def test_interrupted_watch_leaves_the_run_at_its_server(shop: Path, spec: Path) 
     assert "The run goes on at the server" in err
     assert "Traceback" not in err + served[2]
     assert served[0] == 0
+
+
+def test_run_without_server_leaves_the_metrics_port_alone(spec: Path) -> None:
+    """The port of the environment is for the server that stays, which may have it already."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        run = spawn("run", "--home", "home", "--agents", "ba_consultant", spec, RUNCAST_METRICS_PORT=port)
+        assert finish(run)[0] == 0
 
 
 def test_failed_run_exits_1(spec: Path) -> None:

@@ -17,7 +17,8 @@ from client_stage import PROJECT, RUN, Peer, Script, Stage, attach, event, last,
 from realtime.cli import follow as following
 from realtime.cli import main
 from realtime.cli.errors import CommandError
-from realtime.cli.reach import Reached, Target
+from realtime.cli.reach import Reached
+from realtime.cli.target import Place, Target
 from realtime.client import RunClient
 
 
@@ -152,5 +153,5 @@ async def test_watch_that_was_connected_once_waits_for_longer(monkeypatch: pytes
     project = {"id": PROJECT, "slug": "p", "name": "P", "role": "owner"}
     afterwards = (answering(projects=[project]), answering(**snapshot(2, "completed")), answering(artifacts=[]))
     async with Stage(cut, rest, *afterwards) as stage, RunClient(stage.url) as client:
-        assert await following.follow(Reached(client, Target(Path("home"), stage.url, "t")), RUN)
+        assert await following.follow(Reached(client, Target(Place(Path("home")), stage.url, "t")), RUN)
     assert len(stage.peers) == 5

@@ -349,7 +349,7 @@ async def test_every_answer_has_security_headers(server: LiveServer, anyone: htt
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert headers["Referrer-Policy"] in {"no-referrer", "same-origin"}
         policy = headers["Content-Security-Policy"]
-        assert "default-src 'self'" in policy
+        assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy
         assert "unsafe" not in policy
         assert "server" not in headers
@@ -497,7 +497,7 @@ async def test_static_file_is_served_once_and_then_confirmed(server: LiveServer)
 
 @pytest.mark.parametrize("scheme", ["Basic dTpw", "Bearer"])
 async def test_cookie_beside_another_authorization_still_needs_our_origin(server: LiveServer, scheme: str) -> None:
-    """Only a bearer token makes the cookie, and with it the Origin, irrelevant."""
+    """Another scheme, or a bearer without a token, leaves the cookie what identifies."""
     headers = {"Cookie": f"{COOKIE}={server.token}", "Authorization": scheme, "Origin": "https://elsewhere.example"}
     async with httpx2.AsyncClient(base_url=server.url) as client:
         answer = await client.post(

@@ -1,0 +1,106 @@
+"""The commands that serve until they are told to stop: serve, demo."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from realtime.cli.finish import finish
+from realtime.cli.options import paths_argument, place_options
+from realtime.cli.target import Place, Target
+
+if TYPE_CHECKING:
+    from realtime.cli.served import Served
+
+DEMO_PACE_S = 5.0
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000]")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port for /metrics.  [default: none, no metrics]")
+@place_options
+def serve(host: str | None, port: int | None, metrics_port: int | None, place: Place) -> None:
+    """Serve the home until Ctrl-C or SIGTERM; viewers are told to come back.
+
+    With PostgreSQL, one server at a time may have the database. The home still has what the server says about itself,
+    and the secret that signs tokens: where commands run on several machines, give all of them one RUNCAST_SECRET.
+    """
+    finish(_serve(host, port, metrics_port, place))
+
+
+async def _serve(host: str | None, port: int | None, metrics_port: int | None, place: Place) -> int:
+    from realtime.cli.inside import describe, read_settings  # noqa: PLC0415
+    from realtime.cli.served import read_running, served  # noqa: PLC0415
+
+    settings = read_settings(place, host=host, port=port, metrics_port=metrics_port)
+    async with served(settings) as server:
+        click.echo(f"Serving {describe(place)} at {server.url}")
+        running = read_running(place.home)
+        if running is not None and running.metrics_url is not None:
+            click.echo(f"Metrics at {running.metrics_url}")
+        await _tell_how_to_sign_in(server, settings.public_url or server.url, place)
+        await server.ending()
+    return 0
+
+
+async def _tell_how_to_sign_in(server: Served, base_url: str, place: Place) -> None:
+    another = f"runcast token --link {place.options}"
+    if server.home.local is None:
+        click.echo(f"To sign in: {another}")
+        return
+    click.echo(f"To sign in, once: {await server.home.sign_in_link(base_url)}")
+    click.echo(f"For another link: {another}")
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End with the run; the exit code is its outcome.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000 if it is free]"
+)
+@click.option("--pace", type=click.FloatRange(0), default=DEMO_PACE_S, show_default=True, help="Seconds per agent.")
+@click.option("--default-docs", type=click.Path(path_type=Path), default=Path("docs"), hidden=True)
+@paths_argument
+def demo(once: bool, port: int | None, pace: float, default_docs: Path, paths: tuple[Path, ...]) -> None:
+    """Show it all: a server in a fresh home, docs/ (or PATHs) imported, a run of all agents, a link to the page.
+
+    Without --once it goes on serving until Ctrl-C.
+    """
+    if not paths and not default_docs.is_dir():
+        raise click.UsageError(f"There is no folder {default_docs} here; name what to import: runcast demo PATH...")
+    finish(_demo(once, _free_port(8000) if port is None else port, pace, paths or (default_docs,)))
+
+
+async def _demo(once: bool, port: int, pace: float, paths: tuple[Path, ...]) -> int:
+    from realtime.cli.follow import run_to_end  # noqa: PLC0415
+    from realtime.cli.inside import read_settings  # noqa: PLC0415
+    from realtime.cli.reach import Reached  # noqa: PLC0415
+    from realtime.cli.served import served  # noqa: PLC0415
+    from realtime.client import RunClient  # noqa: PLC0415
+
+    place = Place(Path(tempfile.mkdtemp(prefix="runcast-demo-")))
+    settings = read_settings(place, port=port, pace_s=pace, log_level="warning")
+    async with served(settings) as server, RunClient(server.url, server.home.issue_token()) as client:
+        link = await server.home.sign_in_link(server.url)
+        click.echo(f"Home     {place.home}\nServer   {server.url}\nSign in  {link}")
+        reached = Reached(client, Target(place), server.home.project_id, server, stays=not once)
+        succeeded = await run_to_end(reached, None, "sequential", paths)
+        if not once:
+            click.echo("Serving until Ctrl-C.")
+            await server.ending()
+    return 0 if succeeded else 1
+
+
+def _free_port(wanted: int) -> int:
+    """``wanted`` if nobody listens there, else 0."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", wanted))
+            return wanted
+    return 0
