@@ -76,9 +76,18 @@ class ProjectNotFoundError(OrchestratorError):
 
 
 class QuotaExceededError(OrchestratorError):
-    """A tenant or a user has as much of something as they may have; less of it, and asking again works."""
+    """A tenant or a user has as much of something as they may have; less of it, and asking again works.
+
+    ``resource`` is ``runs`` or ``document_bytes``, ``scope`` whose quota it is: ``tenant`` or ``user``.
+    """
 
     code = "TOO_MANY"
+
+    def __init__(self, resource: str, scope: str, amount: int, limit: int) -> None:
+        super().__init__(f"The {scope} would have {amount} {resource}; expected at most {limit}.")
+        self.resource = resource
+        self.scope = scope
+        self.limit = limit
 
 
 class BudgetExceededError(OrchestratorError):

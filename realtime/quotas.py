@@ -45,8 +45,6 @@ class Scope(StrEnum):
     TENANT = "tenant"
     USER = "user"
     ADDRESS = "address"
-    TENANT_OR_USER = "tenant_or_user"
-    """Of what the store counts, it alone knows whose quota it was."""
 
 
 class TooManyError(RefusedError):
@@ -180,41 +178,42 @@ class Quotas:
             TooManyError: there may be no more. So it is with all that follow.
 
         """
-        with self._telling():
+        with self.telling():
             return self.connections.take(_keys(who))
 
     def subscribe(self, who: Principal) -> Callable[[], None]:
         """Count a run that is watched live, until the function returned is called."""
-        with self._telling():
+        with self.telling():
             return self.subscriptions.take(_keys(who))
 
     def approach(self, address: str) -> Callable[[], None]:
         """Count a WebSocket that has not said yet who it is, until the function returned is called."""
-        with self._telling():
+        with self.telling():
             return self.unidentified.take(_address_keys(address))
 
     def request(self, who: Principal, now: float) -> None:
         """Count an HTTP request."""
-        with self._telling():
+        with self.telling():
             self._requests.spend(_keys(who), now)
 
     def frame(self, who: Principal, now: float) -> None:
         """Count a WebSocket frame."""
-        with self._telling():
+        with self.telling():
             self._frames.spend(_keys(who), now)
 
     def check_failures(self, address: str, now: float) -> None:
         """Check that the client at ``address`` has not failed too often lately to say who it is."""
-        with self._telling():
+        with self.telling():
             self._failures.check(_address_keys(address), now)
 
     def fail(self, address: str, now: float) -> None:
         """Count that the client at ``address`` failed to say who it is."""
-        with self._telling():
+        with self.telling():
             self._failures.spend(_address_keys(address), now)
 
     @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
+    def telling(self) -> Iterator[None]:
+        """Tell of a quota that what is done inside finds used up; the store counts some by itself."""
         try:
             yield
         except TooManyError as error:

@@ -33,7 +33,7 @@ async def check_runs(session: Session, user_id: str, quota: Quota) -> None:
         QuotaExceededError: they are more than the quota.
 
     """
-    await _check(session, UNFINISHED_RUNS, user_id, quota, "runs at once")
+    await _check(session, UNFINISHED_RUNS, user_id, quota, "runs")
 
 
 async def check_documents(session: Session, user_id: str | None, quota: Quota) -> None:
@@ -43,14 +43,14 @@ async def check_documents(session: Session, user_id: str | None, quota: Quota) -
         QuotaExceededError: they are more than the quota.
 
     """
-    await _check(session, DOCUMENT_BYTES, user_id or "", quota, "bytes of documents")
+    await _check(session, DOCUMENT_BYTES, user_id or "", quota, "document_bytes")
 
 
-async def _check(session: Session, sql: str, user_id: str, quota: Quota, what: str) -> None:
+async def _check(session: Session, sql: str, user_id: str, quota: Quota, resource: str) -> None:
     if not (quota.tenant or quota.user):
         return
     row = await session.fetch_one(sql, user_id=user_id)
     assert row is not None, "an aggregate always has a row"  # noqa: S101
-    for who, amount, limit in (("tenant", row["tenant"], quota.tenant), ("user", row["own"], quota.user)):
+    for scope, amount, limit in (("tenant", row["tenant"], quota.tenant), ("user", row["own"], quota.user)):
         if limit and amount > limit:
-            raise QuotaExceededError(f"The {who} would have {amount} {what}; expected at most {limit}.")
+            raise QuotaExceededError(resource, scope, int(amount), limit)

@@ -8,9 +8,8 @@ from quart import Blueprint, Response, request
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.body import permit_body
-from realtime.endpoints.guard import counting, enter_project, parse_id
+from realtime.endpoints.guard import enter_project, parse_id
 from realtime.ports import RefusedError
-from realtime.quotas import Resource
 from realtime.roles import Action
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
@@ -38,7 +37,7 @@ def documents_blueprint(backend: Backend) -> Blueprint:
         principal, project_id, _ = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
         permit_body(MAX_UPLOAD_BYTES)
         uploaded = await _read_upload()
-        with counting(backend, Resource.DOCUMENT_BYTES):
+        with backend.quotas.telling():
             kept = await backend.runs.add_documents(principal.tenant, project_id, uploaded, principal.user_id)
         return answer({"documents": kept}, 201)
 

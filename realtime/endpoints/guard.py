@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,7 +12,6 @@ from quart.wrappers.base import BaseRequestWebsocket
 from realtime.endpoints.backend import Backend
 from realtime.events import RunKey
 from realtime.ports import RefusedError
-from realtime.quotas import Resource, Scope
 from realtime.roles import Action, may
 from realtime.snapshot import RunSnapshot
 from realtime.tokens import COOKIE, InvalidTokenError, Principal
@@ -133,17 +130,6 @@ async def find_run_of(backend: Backend, principal: Principal, project_id: str, r
     if run is None or run.project_id != project_id:
         raise run_not_found()
     return run
-
-
-@contextlib.contextmanager
-def counting(backend: Backend, resource: Resource) -> Iterator[None]:
-    """Count it where what is done inside is refused for a quota that the store keeps."""
-    try:
-        yield
-    except RefusedError as error:
-        if error.status == 429:
-            backend.metrics.refused(resource, Scope.TENANT_OR_USER)
-        raise
 
 
 def run_not_found() -> RefusedError:

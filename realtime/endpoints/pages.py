@@ -43,7 +43,9 @@ def pages_blueprint(backend: Backend) -> Blueprint:
     async def home() -> WerkzeugResponse:
         try:
             principal = await identify(backend)
-        except RefusedError:
+        except RefusedError as refused:
+            if refused.status != 401:
+                raise
             return redirect("/sign-in", 303)
         projects = await backend.accounts.list_projects(principal.tenant, principal.user_id)
         if not projects:

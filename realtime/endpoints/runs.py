@@ -10,9 +10,8 @@ from quart import Blueprint, Response, request
 
 from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import counting, enter_project, find_run_of, identify, parse_id
+from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
 from realtime.ports import RunRequest
-from realtime.quotas import Resource
 from realtime.roles import Action
 
 PIPELINE_MODES = ["sequential", "parallel"]
@@ -49,7 +48,7 @@ def runs_blueprint(backend: Backend) -> Blueprint:
             pipeline_mode=body.pipeline_mode,
             run_id=None if body.run_id is None else str(body.run_id),
         )
-        with counting(backend, Resource.RUNS):
+        with backend.quotas.telling():
             run = await backend.runs.start_run(principal.tenant, project_id, wanted, principal.user_id)
         response = answer(run, 201)
         response.headers["Location"] = f"/api/v1/projects/{project_id}/agent-runs/{run.id}"

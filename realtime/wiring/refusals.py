@@ -9,8 +9,9 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
-from orchestrator.errors import OrchestratorError, StoreError
+from orchestrator.errors import OrchestratorError, QuotaExceededError, StoreError
 from realtime.ports import RefusedError, UnavailableError
+from realtime.quotas import Resource, Scope, TooManyError
 
 _log = structlog.get_logger(__name__)
 
@@ -22,7 +23,6 @@ STATUS_OF_CODE = {
     "RUN_ID_CONFLICT": 409,
     "DOCUMENT_TOO_LARGE": 413,
     "BUDGET_EXCEEDED": 402,
-    "TOO_MANY": 429,
     "INTERNAL": 500,
 }
 """HTTP status for the codes of `OrchestratorError`; every other is 400."""
@@ -39,12 +39,14 @@ def refusals() -> Iterator[None]:
     except StoreError as error:
         _log.warning("the store failed", error=str(error))
         raise UnavailableError from error
+    except QuotaExceededError as error:
+        resource, scope = Resource(error.resource), Scope(error.scope)
+        raise TooManyError(resource, scope, error.limit, "", QUOTA_RETRY_S) from error
     except OrchestratorError as error:
         status = STATUS_OF_CODE.get(error.code, 400)
         if status >= 500:
             raise
-        retry_after_s = QUOTA_RETRY_S if status == 429 else None
-        raise RefusedError(status, error.code, str(error), retry_after_s=retry_after_s) from error
+        raise RefusedError(status, error.code, str(error)) from error
 
 
 def refusing(method: Callable[Given, Coroutine[Any, Any, Result]]) -> Callable[Given, Coroutine[Any, Any, Result]]:

@@ -80,9 +80,11 @@ async def until(condition: Any) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_unfinished_run_killed_with_its_server_goes_on_after_restart(tmp_path: Path) -> None:
+async def test_unfinished_run_killed_with_its_server_goes_on_after_restart(
+    tmp_path: Path, database_url: str | None
+) -> None:
     """After ``kill -9`` within a step the run continues; its viewers get contiguous ids and equal bytes."""
-    async with server_process(tmp_path) as process:
+    async with server_process(tmp_path, database_url) as process:
         run_id = await start_run(process)
         by_stream: list[bytes] = []
         by_socket: list[str] = []
@@ -121,9 +123,9 @@ def payload(text: str) -> str:
     return text.partition('"payload":')[2][:-1]
 
 
-async def test_viewers_before_and_after_a_kill_see_equal_sequences(tmp_path: Path) -> None:
+async def test_viewers_before_and_after_a_kill_see_equal_sequences(tmp_path: Path, database_url: str | None) -> None:
     """Viewers from the start, late, and of the finished run after ``kill -9`` and restart get equal bytes."""
-    async with server_process(tmp_path) as process:
+    async with server_process(tmp_path, database_url) as process:
         run_id = await start_run(process)
         early: list[bytes] = []
         late: list[bytes] = []

@@ -1,7 +1,7 @@
 """A server in a process of its own, that tests may kill; its agents wait until a file is there.
 
-Run as a program: ``server_process.py HOME``. It prints its URL and a token, then serves. An agent answers once the
-file ``go-{agent_type}`` stands in the home.
+Run as a program: ``server_process.py HOME [DATABASE_URL]``. It prints its URL and a token, then serves. An agent
+answers once the file ``go-{agent_type}`` stands in the home.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from live import ANSWERS
 from orchestrator.ports import ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
 from realtime.server import serve
 from realtime.settings import Settings
-from realtime.wiring import Home
+from realtime.wiring import LOCAL, Home, mint_token
 
 TESTS = Path(__file__).parents[1]
 
@@ -44,7 +44,8 @@ class FileGatedModel:
 class ServerProcess:
     """A server that runs as a child of this process."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, database_url: str | None) -> None:
+        self._place = [str(home)] if database_url is None else [str(home), database_url]
         self.url = ""
         self.token = ""
         self.project = ""
@@ -61,7 +62,7 @@ class ServerProcess:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             __file__,
-            str(self._home),
+            *self._place,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))},
         )
@@ -88,9 +89,9 @@ class ServerProcess:
 
 
 @contextlib.asynccontextmanager
-async def server_process(home: Path) -> AsyncIterator[ServerProcess]:
+async def server_process(home: Path, database_url: str | None = None) -> AsyncIterator[ServerProcess]:
     """A started server; it is killed in the end, whatever came."""
-    process = ServerProcess(home)
+    process = ServerProcess(home, database_url)
     try:
         yield await process.start()
     finally:
@@ -98,12 +99,16 @@ async def server_process(home: Path) -> AsyncIterator[ServerProcess]:
             await process.kill()
 
 
-async def _serve(home: Path) -> None:
+async def _serve(home: Path, database_url: str | None = None) -> None:
+    settings = Settings(port=0, home=home, log_level="error", database_url=database_url)
+    if database_url is not None:
+        await mint_token(settings, LOCAL)
+
     def ready(url: str, opened: Home) -> None:
         print(url, opened.issue_token(), opened.project_id, flush=True)
 
-    await serve(Settings(port=0, home=home, log_level="error"), ready=ready, model=FileGatedModel(home))
+    await serve(settings, ready=ready, model=FileGatedModel(home))
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    asyncio.run(_serve(Path(sys.argv[1]), *sys.argv[2:]))

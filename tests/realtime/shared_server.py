@@ -15,9 +15,18 @@ def shared_model() -> GatedModel:
     return GatedModel()
 
 
+@pytest.fixture(scope="module")
+def shared_database_url() -> str | None:
+    """Where ``shared`` keeps everything; a module may have another."""
+    return None
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(tmp_path_factory: pytest.TempPathFactory, shared_model: GatedModel) -> AsyncIterator[LiveServer]:
+async def shared(
+    tmp_path_factory: pytest.TempPathFactory, shared_model: GatedModel, shared_database_url: str | None
+) -> AsyncIterator[LiveServer]:
     """A running server, with the local project and its document."""
     home = tmp_path_factory.mktemp("shared") / "home"
-    async with live_server(home, shared_model, retry_delays_s=(0.0,), max_runs_at_once=1000) as live:
+    settings = {"retry_delays_s": (0.0,), "max_runs_at_once": 1000, "database_url": shared_database_url}
+    async with live_server(home, shared_model, **settings) as live:
         yield live

@@ -76,9 +76,7 @@ async def test_lost_role_leaves_others_and_other_projects_alone(quick: LiveServe
     await accounts.set_member(tenant, other.id, user.id, "owner")
     here, there = await seed_run(quick), await seed_run(quick, project_id=other.id)
     async with AsyncExitStack() as stack:
-        mine = await stack.enter_async_context(
-            quick.socket(additional_headers={"Authorization": f"Bearer {token}"})
-        )
+        mine = await stack.enter_async_context(quick.socket(additional_headers={"Authorization": f"Bearer {token}"}))
         owners = await stack.enter_async_context(quick.socket())
         for run in (here, there):
             await mine.ask({"op": "subscribe", "run_id": run.id})

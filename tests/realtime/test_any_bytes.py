@@ -77,6 +77,16 @@ class Stage:
         return {"Authorization": f"Bearer {self.party.token}".encode()}
 
 
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def shared_database_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
+    """Each database has its own opinion of odd bytes."""
+    if request.param == "sqlite":
+        yield None
+        return
+    with request.getfixturevalue("postgres").database() as url:
+        yield url
+
+
 @pytest.fixture(scope="module")
 def failures(shared: LiveServer) -> Iterator[list[MutableMapping[str, Any]]]:  # noqa: F811
     """What the running server logs, warnings and worse, also what libraries and the event loop do."""

@@ -14,7 +14,7 @@ import websockets
 from live import ALL_AGENTS, LiveServer
 from raw_peer import raw_http, raw_socket
 from seeded import all_gone, seed_run
-from shared_server import shared, shared_model  # noqa: F401  # fixtures
+from shared_server import shared, shared_database_url, shared_model  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

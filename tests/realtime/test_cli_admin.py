@@ -272,7 +272,14 @@ def test_server_elsewhere_takes_a_project_but_nobody_else(served: Path, spec: st
     assert (result.exit_code, "NO_DOCUMENTS" in result.stderr or "no documents" in result.stderr) == (1, True)
     assert refused("import", spec, "--project", "other", **there).endswith("those there are: shop, web")
     told(
-        "import", spec, "--tenant", "acme", "--project", "web", RUNCAST_USER="lead@example.org", RUNCAST_URL="http://x"
+        "import",
+        spec,
+        "--tenant",
+        "acme",
+        "--project",
+        "web",
+        RUNCAST_USER="lead@example.org",
+        RUNCAST_URL="http://x",
     )
 
 

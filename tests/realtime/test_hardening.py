@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from live import LiveServer, live_server
 from raw_peer import RawHttp, raw_http
 from seeded import seed_run
-from shared_server import shared, shared_model  # noqa: F401  # fixtures
+from shared_server import shared, shared_database_url, shared_model  # noqa: F401  # fixtures
 
 from realtime.asgi import Message, Receive, Scope, Send
 from realtime.endpoints import body as body_module

@@ -14,7 +14,7 @@ import pytest
 from live import ALL_AGENTS, GatedModel, LiveServer
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from routes import http_routes, socket_routes
-from shared_server import shared, shared_model  # noqa: F401  # fixtures
+from shared_server import shared, shared_database_url, shared_model  # noqa: F401  # fixtures
 
 from orchestrator.states import RunState, StepState
 from realtime import frames

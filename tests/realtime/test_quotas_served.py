@@ -242,8 +242,8 @@ async def test_runs_and_documents_beyond_the_quota_are_429_and_counted(tmp_path:
         assert_refused(await server.http.post(f"{server.project}/agent-runs", json={"agents_selected": ALL_AGENTS}))
         upload = {"path": "more.md", "content": "x" * 11}
         assert_refused(await server.http.post(f"{server.project}/documents", json=upload))
-        assert count(server, "refused_total", "runs", "tenant_or_user") == 1
-        assert count(server, "refused_total", "document_bytes", "tenant_or_user") == 1
+        assert count(server, "refused_total", "runs", "user") == 1
+        assert count(server, "refused_total", "document_bytes", "tenant") == 1
 
 
 async def test_storm_of_abrupt_ends_gives_every_place_back(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest_asyncio
 from live import ALL_AGENTS, ANSWERS, GatedModel, LiveServer, live_server
 from raw_peer import raw_http
 from seeded import all_gone, seed_run
-from shared_server import shared, shared_model  # noqa: F401  # fixtures
+from shared_server import shared, shared_database_url, shared_model  # noqa: F401  # fixtures
 
 from realtime.ports import User
 from realtime.tokens import COOKIE, Tokens, hash_code, new_code

@@ -17,7 +17,7 @@ import websockets
 from live import LiveServer, LiveSocket
 from routes import Route, http_routes
 from seeded import AGENT
-from shared_server import shared, shared_model  # noqa: F401  # fixtures
+from shared_server import shared, shared_database_url, shared_model  # noqa: F401  # fixtures
 from two_tenants import Party, settle
 
 from realtime.endpoints.description.operations import OPERATIONS
