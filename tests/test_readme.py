@@ -80,8 +80,12 @@ def test_variables_are_read_by_somebody() -> None:
 
 @pytest.mark.parametrize("target", re.findall(r"\]\(([^):]+)\)", README))
 def test_link_leads_somewhere(target: str) -> None:
-    """No file that the README points to is missing."""
-    assert (ROOT / target).exists()
+    """No file, and no heading in one, that the README points to is missing."""
+    file, _, anchor = target.partition("#")
+    assert (ROOT / file).exists()
+    if anchor:
+        headings = re.findall(r"^#+ (.+)$", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+        assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
 
 
 def test_page_example_shows_messages_and_no_heartbeats() -> None:
