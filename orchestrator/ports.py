@@ -74,6 +74,15 @@ class RunStore(Protocol):
         """(tenant, run id) of every run that has not ended, oldest first."""
         ...
 
+    async def ping(self) -> None:
+        """Return if the database answers now, within a second or two.
+
+        Raises:
+            StoreError: it does not.
+
+        """
+        ...
+
     async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> Artifact | None:
         """That artifact, if it belongs to that project."""
         ...

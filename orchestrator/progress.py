@@ -39,6 +39,7 @@ class ProgressMeter:
 
     async def run(self) -> None:
         """Save what is reported, until cancelled, or the claim is lost. What the store refuses is tried again."""
+        told = False
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -47,7 +48,10 @@ class ProgressMeter:
                 try:
                     await self._save(*newest)
                     self._saved = newest
-                except StoreError:
-                    _log.warning("progress cannot be saved yet", exc_info=True)
+                    told = False
+                except StoreError as error:
+                    if not told:
+                        _log.warning("progress cannot be saved yet", reason=str(error))
+                    told = True
                     self._changed.set()
                 await self._clock.sleep(INTERVAL_S)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Coroutine, Sequence
-from itertools import count
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
 
 from orchestrator.budget import TokenBudget
-from orchestrator.errors import NoDocumentsError
+from orchestrator.errors import NoDocumentsError, StoreError
 from orchestrator.pipeline import parse_mode, validate_selection
 from orchestrator.ports import DocumentStore, Publisher, RunStore
 from orchestrator.recorder import publish
@@ -24,7 +23,10 @@ _log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
 
 STORE_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
-"""Waits before a run is taken up again that the store failed; after the last it is given up as soon as that works."""
+"""Waits before a run is taken up again that the store refused; after the last it is given up once that works."""
+
+OUTAGE_CHECK_S = 2.0
+"""How often a store that answers nobody is asked again."""
 
 
 class Orchestrator:
@@ -123,20 +125,40 @@ class Orchestrator:
             context.run(self._spawn, self._work(tenant, run_id))
 
     async def _work(self, tenant: str, run_id: str) -> None:
-        """Carry the run to its end. What the store refuses is tried again from where the log then stands."""
-        for attempt in count():
-            delay_s = STORE_RETRY_S[min(attempt, len(STORE_RETRY_S) - 1)]
+        """Carry the run to its end. What the store refuses is tried again from where the log then stands.
+
+        A run that cannot be kept by a store that answers is given up; one that answers nobody is waited for.
+        """
+        refusals = 0
+        while True:
             try:
                 async with self._slots:
-                    if attempt < len(STORE_RETRY_S):
+                    if refusals < len(STORE_RETRY_S):
                         await self._runner.run(tenant, run_id)
                     else:
                         await self._runner.give_up(tenant, run_id, "The run could not be kept.")
+            except StoreError as error:
+                _log.warning("run not finished, trying again", run_id=run_id, reason=str(error))
             except Exception:
-                _log.warning("run not finished, trying again", run_id=run_id, delay_s=delay_s, exc_info=True)
-                await self._runner.clock.sleep(delay_s)
+                _log.exception("run not finished, trying again", run_id=run_id)
             else:
                 return
+            refusals += await self._pause(STORE_RETRY_S[min(refusals, len(STORE_RETRY_S) - 1)])
+
+    async def _pause(self, delay_s: float) -> bool:
+        """Wait for so long, and until the store answers. True: it did so at once, what it refuses is this run."""
+        await self._runner.clock.sleep(delay_s)
+        answered = await self._answers()
+        while not await self._answers():
+            await self._runner.clock.sleep(OUTAGE_CHECK_S)
+        return answered
+
+    async def _answers(self) -> bool:
+        try:
+            await self._runs.ping()
+        except StoreError:
+            return False
+        return True
 
     def _spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.get_running_loop().create_task(work)

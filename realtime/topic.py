@@ -143,7 +143,6 @@ class Subscription:
         try:
             page = await topic.read(self.cursor)
         except Exception:
-            _log.warning("run log cannot be read; trying again", run_id=topic.key.run_id, exc_info=True)
             asyncio.get_running_loop().call_later(RETRY_S, self.feed)
             return
         finally:
@@ -191,6 +190,7 @@ class Topic:
         self._on_left = on_left
         self._mending: asyncio.Task[None] | None = None
         self._wanted = 0
+        self._readable = True
 
     def append(self, events: Sequence[Event]) -> None:
         """Take the next events of the log; after a gap, read the log instead."""
@@ -207,8 +207,17 @@ class Topic:
         return self.tail
 
     async def read(self, after: int) -> Sequence[Event]:
-        """One page of the run's log."""
-        return await self._log.read(self.key, after, PAGE)
+        """One page of the run's log. That it cannot be read is logged once, until it can."""
+        try:
+            page = await self._log.read(self.key, after, PAGE)
+        except Exception as error:
+            if self._readable:
+                reason = f"{type(error).__name__}: {error}"
+                _log.warning("run log cannot be read yet", run_id=self.key.run_id, reason=reason)
+            self._readable = False
+            raise
+        self._readable = True
+        return page
 
     def mend(self, head: int) -> None:
         """Read from the log what the tail lacks up to ``head``."""
@@ -231,6 +240,6 @@ class Topic:
                     self.tail.append(event)
                 self._on_grown(self)
         except Exception:
-            _log.warning("gap in a run's tail cannot be mended yet", run_id=self.key.run_id, exc_info=True)
+            return  # whoever is due these events reads on; so does the next comparison with the store
         finally:
             self._mending = None

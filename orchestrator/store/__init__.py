@@ -5,12 +5,10 @@ What only PostgreSQL needs is imported where it is first needed: a home in SQLit
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from types import TracebackType
 
-from orchestrator.errors import StoreError
 from orchestrator.store.accounts import AccountStore
 from orchestrator.store.acks import AckStore
 from orchestrator.store.base import (
@@ -50,8 +48,6 @@ __all__ = [
     "open_sqlite_store",
 ]
 
-PING_S = 2.0
-
 
 class Store:
     """The stores of one set of databases. As an async context manager it closes itself."""
@@ -72,17 +68,13 @@ class Store:
         return await drop_logs(self._databases, tenant, days)
 
     async def ping(self) -> None:
-        """Return if the database answers within `PING_S`.
+        """See `orchestrator.ports.RunStore.ping`.
 
         Raises:
             StoreError: it does not.
 
         """
-        try:
-            async with asyncio.timeout(PING_S):
-                await self._databases.read_shared(lambda session: session.fetch_one("SELECT 1 AS one"))
-        except TimeoutError:
-            raise StoreError(f"The database has not answered for {PING_S:g} s; expected it to at once.") from None
+        await self.runs.ping()
 
     async def close(self) -> None:
         """Finish what is under way and let go of every connection and thread. Idempotent; more work is refused."""

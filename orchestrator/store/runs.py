@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -11,6 +12,7 @@ from orchestrator.errors import (
     IllegalTransitionError,
     ProjectNotFoundError,
     RunIdConflictError,
+    StoreError,
 )
 from orchestrator.events import Fact, RunEnded, StepQueued, encode_payload
 from orchestrator.records import NO_QUOTA, Accepted, Artifact, NewRun, Quota, RunRecord, SavedEvent
@@ -22,6 +24,8 @@ from orchestrator.store.run_rows import changes, read_run, read_runs
 
 LARGEST_PAGE = 500
 """Runs in one answer, and ids in one question."""
+
+PING_S = 2.0
 
 PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"
 
@@ -212,6 +216,14 @@ class RunStore:
             rows = await self._databases.read(tenant, lambda session: session.fetch_all(UNFINISHED))
             found += [(row["created_at"], tenant, row["id"]) for row in rows]
         return tuple((tenant, run_id) for _, tenant, run_id in sorted(found))
+
+    async def ping(self) -> None:
+        """See `orchestrator.ports.RunStore.ping`; it waits for `PING_S`."""
+        try:
+            async with asyncio.timeout(PING_S):
+                await self._databases.read_shared(lambda session: session.fetch_one("SELECT 1 AS one"))
+        except TimeoutError:
+            raise StoreError(f"The database has not answered for {PING_S:g} s; expected it to at once.") from None
 
     async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> Artifact | None:
         """See `orchestrator.ports.RunStore.get_artifact`."""

@@ -92,13 +92,16 @@ async def _take(url: str) -> Connection:
 
 
 async def _take_again(url: str) -> Connection:
+    stolen = False
     while True:
         try:
             return await _take(url)
         except DatabaseInUseError as error:
-            _log.error("another server has taken over this one's database", reason=str(error))
-        except StoreError as error:
-            _log.warning("the server's lock cannot be taken again yet", reason=str(error))
+            if not stolen:
+                _log.error("another server has taken over this one's database", reason=str(error))
+            stolen = True
+        except StoreError:
+            stolen = False
         await asyncio.sleep(RETRY_S)
 
 

@@ -24,7 +24,7 @@ from realtime.app import create_app
 from realtime.broadcaster import Broadcaster
 from realtime.endpoints.backend import Backend
 from realtime.frames import Limits
-from realtime.ports import DocumentInfo, User
+from realtime.ports import DocumentInfo, UnavailableError, User
 from realtime.settings import Settings
 from realtime.tokens import Tokens
 from realtime.wiring.adapters import BroadcastPublisher, StoredAccounts, StoredLog, StoredRuns
@@ -149,6 +149,8 @@ async def _every(interval_s: float, chore: Callable[[], Awaitable[None]]) -> Non
     while True:
         try:
             await chore()
+        except UnavailableError:
+            pass  # it has been logged, and the chore comes again
         except Exception:
             _log.warning("a chore failed; it will be tried again", exc_info=True)
         await asyncio.sleep(interval_s)

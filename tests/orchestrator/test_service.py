@@ -299,6 +299,35 @@ async def test_run_whose_end_cannot_be_saved_frees_its_place(
     assert (await service.ended(left)).status is RunState.COMPLETED
 
 
+async def test_runs_outlast_a_store_that_answers_nobody_for_long(service: Service, stage: RunStage) -> None:
+    """However long the store is away, runs under way and runs that wait for a place go on when it is back."""
+
+    class Away(Through):
+        away = True
+
+        async def claim_run(self, *args: Any) -> Any:
+            return await self._ask(self.store.claim_run, *args)
+
+        async def ping(self) -> None:
+            await self._ask(self.store.ping)
+
+        async def _ask(self, question: Any, *args: Any) -> Any:
+            if self.away:
+                raise StoreError("connection refused")
+            return await question(*args)
+
+    runs = Away(stage.store.runs)
+    orchestrator = service.open(runs=runs, agents=BUSY, max_runs_at_once=1)
+    waiting = [await service.start(orchestrator) for _ in range(3)]
+    outage = 3 * len(STORE_RETRY_S)
+    for check in range(1, outage + 1):
+        await stage.clock.naps.nth(check * len(waiting))
+        runs.away = check < outage
+        stage.clock.advance(max(STORE_RETRY_S))
+    for run in waiting:
+        assert (await service.ended(run)).status is RunState.COMPLETED
+
+
 async def test_run_that_the_store_fails_for_long_is_given_up_when_it_answers(
     service: Service, stage: RunStage
 ) -> None:

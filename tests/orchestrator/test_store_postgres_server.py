@@ -25,6 +25,7 @@ from orchestrator.store import (
     open_postgres_store,
     server_lock,
 )
+from orchestrator.store import runs as runs_module
 from orchestrator.store.base import Session
 from orchestrator.store.postgres import PostgresDatabases
 from orchestrator.store.postgres_connect import safe_url
@@ -89,7 +90,7 @@ async def test_ping_says_whether_the_server_answers(own: OwnPostgresServer) -> N
 
 async def test_ping_of_a_store_that_hangs_fails_in_time(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ping that gets no connection is StoreError after its own time, not after the pool's."""
-    monkeypatch.setattr(store_package, "PING_S", 0.05)
+    monkeypatch.setattr(runs_module, "PING_S", 0.05)
     databases = await PostgresDatabases.open(postgres_url, PoolSettings(max_size=1, acquire_timeout_s=60))
     busy, leave = asyncio.Event(), asyncio.Event()
 
