@@ -76,20 +76,32 @@ async def serve(
     install()
     configure_logging(settings.log_level, settings.log_format)
     stop = stop or Event()
-    with _listen(settings.host, settings.port) as listener, _listen_for_metrics(settings) as metrics_listener:
-        url = _base_url(settings.host, listener)
-        metrics_url = None
-        if metrics_listener is not None:
-            metrics_url = f"{_base_url(settings.metrics_host, metrics_listener)}/metrics"
-        async with (
-            hold_home(settings),
-            open_home(settings, model=model) as home,
-            home.orchestrate(),
-            _metrics_served(home.backend, metrics_listener),
-        ):
-            with _told(settings, url, metrics_url), _signals(stop):
-                trigger = _Shutdown(home.backend.broadcaster, stop, lambda: ready and ready(url, home))
-                await _serve_on(listener, home.app, trigger.wait, stop)
+    async with hold_home(settings):
+        with _listen(settings.host, settings.port) as listener, _listen_for_metrics(settings) as metrics_listener:
+            await _serve_held(settings, listener, metrics_listener, ready, stop, model)
+
+
+async def _serve_held(
+    settings: Settings,
+    listener: socket.socket,
+    metrics_listener: socket.socket | None,
+    ready: Callable[[str, Home], None] | None,
+    stop: Event,
+    model: LanguageModel | None,
+) -> None:
+    """Serve a home that is held, on sockets that listen."""
+    url = _base_url(settings.host, listener)
+    metrics_url = None
+    if metrics_listener is not None:
+        metrics_url = f"{_base_url(settings.metrics_host, metrics_listener)}/metrics"
+    async with (
+        open_home(settings, model=model) as home,
+        home.orchestrate(),
+        _metrics_served(home.backend, metrics_listener),
+    ):
+        with _told(settings, url, metrics_url), _signals(stop):
+            trigger = _Shutdown(home.backend.broadcaster, stop, lambda: ready and ready(url, home))
+            await _serve_on(listener, home.app, trigger.wait, stop)
 
 
 async def _serve_on(
@@ -183,7 +195,10 @@ def _listen(host: str, port: int) -> socket.socket:
 def _listen_for_metrics(settings: Settings) -> AbstractContextManager[socket.socket | None]:
     if settings.metrics_port is None:
         return contextlib.nullcontext()
-    return _listen(settings.metrics_host, settings.metrics_port)
+    try:
+        return _listen(settings.metrics_host, settings.metrics_port)
+    except ServerError as error:
+        raise ServerError(f"{error} (for /metrics)") from None
 
 
 def _base_url(host: str, listener: socket.socket) -> str:

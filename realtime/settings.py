@@ -149,8 +149,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 f"idle_timeout_s is {self.idle_timeout_s:g}; expected at least twice heartbeat_s "
                 f"({self.heartbeat_s:g}): a silent peer is asked for a sign of life once per heartbeat"
             )
-        if any(delay < 0 for delay in self.retry_delays_s):
-            raise SettingsError("retry_delays_s must not be negative")
+        if not all(0 <= delay < math.inf for delay in self.retry_delays_s):
+            raise SettingsError(f"retry_delays_s is {self.retry_delays_s}; expected numbers of 0 or more")
+        if self.monthly_tokens is not None and self.monthly_tokens < 0:
+            raise SettingsError(f"monthly_tokens is {self.monthly_tokens}; expected 0 or more")
         _check("public_url", parse_public_url, () if self.public_url is None else (self.public_url,))
         _check("allowed_origins", parse_origin, self.allowed_origins)
         _check("trusted_proxies", parse_network, self.trusted_proxies)
