@@ -57,6 +57,12 @@ class DocumentTooLargeError(InvalidRequestError):
     code = "DOCUMENT_TOO_LARGE"
 
 
+class ProjectTooLargeError(InvalidRequestError):
+    """The documents of a project would have more than ``MAX_PROJECT_BYTES``."""
+
+    code = "PROJECT_TOO_LARGE"
+
+
 class InvalidSlugError(InvalidRequestError):
     """A tenant or project slug does not match ``SLUG``; it never got near SQL."""
 

@@ -12,6 +12,9 @@ from orchestrator.states import RunState, StepState
 
 MAX_DOCUMENT_BYTES = 5_000_000
 
+MAX_PROJECT_BYTES = 64_000_000
+"""All documents of a project, in their newest versions: a run has them in memory together."""
+
 
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """How much of something a tenant, and each of its users, may have at a time; 0: no limit."""

@@ -23,21 +23,30 @@ class AccessWatch:
         self._streams.setdefault(membership, set()).add(on_lost)
 
         def leave() -> None:
-            streams = self._streams.get(membership, set())
-            streams.discard(on_lost)
-            if not streams:
-                self._streams.pop(membership, None)
+            self._leave(membership, on_lost)
 
         return leave
 
     async def check(self) -> None:
         """Ask for the roles of everybody who watches now, and end what they no longer allow.
 
-        Raises whatever the store raises; then nobody has lost anything.
+        Who came while the question was under way was let in by a newer answer, and stays. Raises whatever the store
+        raises; then nobody has lost anything.
         """
-        asked = tuple(self._streams)
-        roles = await self._accounts.roles(asked)
-        for membership in asked:
+        asked = {membership: tuple(streams) for membership, streams in self._streams.items()}
+        roles = await self._accounts.roles(tuple(asked))
+        for membership, streams in asked.items():
             if not may(roles.get(membership), Action.STREAM):
-                for on_lost in self._streams.pop(membership, set()):
-                    on_lost()
+                for on_lost in streams:
+                    if self._leave(membership, on_lost):
+                        on_lost()
+
+    def _leave(self, membership: Membership, on_lost: Callable[[], None]) -> bool:
+        """Forget a stream; False: it had left already."""
+        streams = self._streams.get(membership, set())
+        if on_lost not in streams:
+            return False
+        streams.remove(on_lost)
+        if not streams:
+            del self._streams[membership]
+        return True

@@ -6,6 +6,8 @@
 - a peer whose frames cannot be read is cut off without the close frame that says why (RFC 6455, 7.1.7): it gets one.
 - a list of the handshake that is not ASCII raises: it is taken for absent. So do method and path over HTTP/2, which
   lets any bytes through: they are percent-encoded.
+- over HTTP/2 what a peer does not read piles up: more is taken only when little waits, and the end is not waited for
+  without end. Pings are then answered apart from the reader, which must go on to hear that there is room again.
 - its own pings keep a closed connection's tasks alive until the next one is due: they stay off, `Peer.ping` pings.
 """
 
@@ -26,7 +28,7 @@ from hypercorn.protocol import h2, h11, ws_stream
 from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.typing import WebsocketAcceptEvent
 from wsproto.connection import Connection, ConnectionState
-from wsproto.events import CloseConnection, Message, Ping
+from wsproto.events import CloseConnection, Message, Ping, Pong
 from wsproto.events import Event as WireEvent
 from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
@@ -71,6 +73,9 @@ _LISTS = {b"connection", b"sec-websocket-extensions", b"sec-websocket-protocol"}
 
 
 class _ClosingStream(ws_stream.WSStream):
+    _pong: Pong | None = None
+    _answering = False
+
     async def handle(self, event: Event) -> None:
         if isinstance(event, Request):
             kept = [header for header in event.headers if header[0].lower() not in _LISTS or header[1].isascii()]
@@ -78,6 +83,9 @@ class _ClosingStream(ws_stream.WSStream):
         await super().handle(event)
 
     async def _send_wsproto_event(self, event: WireEvent) -> None:
+        if isinstance(event, Pong):
+            self._answer_ping(event)
+            return
         await super()._send_wsproto_event(event)
         too_big = isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG
         if too_big and not self.closed:
@@ -90,6 +98,46 @@ class _ClosingStream(ws_stream.WSStream):
 
     async def _ping(self) -> None:
         await self._send_wsproto_event(Ping())
+
+    def _answer_ping(self, pong: Pong) -> None:
+        """Of pings that come faster than they can be answered, the last is (RFC 6455, 5.5.3)."""
+        self._pong = pong
+        if not self._answering:
+            self._answering = True
+            self.task_group.spawn(self._send_pongs)
+
+    async def _send_pongs(self) -> None:
+        while self._pong is not None:
+            pong, self._pong = self._pong, None
+            await super()._send_wsproto_event(pong)
+        self._answering = False
+
+
+DRAIN_S = 30.0
+"""How long the last of an answer over HTTP/2, less than `h2.BUFFER_HIGH_WATER` bytes, may wait for its peer."""
+
+
+class _HoldingBuffer(h2.StreamBuffer):
+    async def push(self, data: bytes) -> None:
+        await self._paused.clear()
+        await super().push(data)
+
+    async def pop(self, max_length: int) -> bytes:
+        length = min(len(self.buffer), max_length)
+        data = bytes(self.buffer[:length])
+        del self.buffer[:length]
+        if len(self.buffer) < h2.BUFFER_LOW_WATER:
+            await self._paused.set()
+        if not self.buffer:
+            await self._is_empty.set()
+        return data
+
+    async def drain(self) -> None:
+        try:
+            async with asyncio.timeout(DRAIN_S):
+                await super().drain()
+        except TimeoutError:
+            raise h2.BufferCompleteError from None
 
 
 _PRINTABLE = bytes(range(0x21, 0x7F))
@@ -147,3 +195,4 @@ def install() -> None:
     vars(protocol)["H2Protocol"] = _AsciiProtocol
     vars(h11)["WSStream"] = _ClosingStream
     vars(h2)["WSStream"] = _ClosingStream
+    vars(h2)["StreamBuffer"] = _HoldingBuffer

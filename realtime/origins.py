@@ -53,8 +53,8 @@ class Origins:
     ``public_url`` is where browsers reach this server; None: each request says so itself, by its scheme and host.
     ``others`` are the origins of pages elsewhere that may embed runs.
 
-    The session's cookie is SameSite=Lax: browsers do not send it with requests that another site's scripts make, so
-    pages elsewhere identify themselves with a Bearer token, or the WebSocket's ``authenticate``.
+    The session's cookie is for our own pages only. Pages elsewhere, also those of the same site, for which browsers
+    send it, identify themselves with a Bearer token, or the WebSocket's ``authenticate``; they sign nobody in or out.
     """
 
     def __init__(self, public_url: str | None = None, others: Iterable[str] = ()) -> None:
@@ -72,11 +72,13 @@ class Origins:
 
     def allows(self, origin: str, scheme: str, host: str) -> bool:
         """True where a page of ``origin`` may use this server, which was reached under ``scheme`` and ``host``."""
+        return self.embeds(origin) or self.is_own(origin, scheme, host)
+
+    def is_own(self, origin: str, scheme: str, host: str) -> bool:
+        """True for the origin of the pages that this server serves itself, reached under ``scheme`` and ``host``."""
         asking = _parsed(origin)
-        if asking is None:
-            return False
         own = self._own or _parsed(f"{_HTTP_SCHEMES.get(scheme, scheme)}://{host}")
-        return asking == own or asking in self._others
+        return asking is not None and asking == own
 
 
 def _parsed(origin: str) -> str | None:

@@ -22,8 +22,10 @@ ROUNDING_S = 1e-6
 """What sums of floats may be off."""
 RETRY_S = 5.0
 """When a place may be free again: nobody knows, and asking costs little."""
-UNIDENTIFIED_CONNECTIONS = 1000
+UNIDENTIFIED_CONNECTIONS = 4000
 """WebSockets of one address that have not said yet who they are; they have ``identify_timeout_s`` for that."""
+SERVER_UPLOADS = 32
+"""Requests with documents that the server reads at once, whoever sends them: each is in memory, whole."""
 
 
 class Resource(StrEnum):
@@ -35,6 +37,7 @@ class Resource(StrEnum):
     FRAMES = "frames"
     RUNS = "runs"
     DOCUMENT_BYTES = "document_bytes"
+    UPLOADS = "uploads"
     UNIDENTIFIED_CONNECTIONS = "unidentified_connections"
     AUTHENTICATION_FAILURES = "authentication_failures"
 
@@ -45,6 +48,7 @@ class Scope(StrEnum):
     TENANT = "tenant"
     USER = "user"
     ADDRESS = "address"
+    SERVER = "server"
 
 
 class TooManyError(RefusedError):
@@ -158,6 +162,14 @@ class Quotas:
             Resource.SUBSCRIPTIONS,
             {Scope.TENANT: settings.tenant_subscriptions, Scope.USER: settings.user_subscriptions},
         )
+        self.uploads = Places(
+            Resource.UPLOADS,
+            {
+                Scope.SERVER: SERVER_UPLOADS,
+                Scope.TENANT: settings.tenant_uploads,
+                Scope.USER: settings.user_uploads,
+            },
+        )
         self.unidentified = Places(Resource.UNIDENTIFIED_CONNECTIONS, {Scope.ADDRESS: UNIDENTIFIED_CONNECTIONS})
         self._requests = Allowances(
             Resource.REQUESTS,
@@ -185,6 +197,11 @@ class Quotas:
         """Count a run that is watched live, until the function returned is called."""
         with self.telling():
             return self.subscriptions.take(_keys(who))
+
+    def upload(self, who: Principal) -> Callable[[], None]:
+        """Count a request that brings documents, until the function returned is called."""
+        with self.telling():
+            return self.uploads.take({**_keys(who), Scope.SERVER: None})
 
     def approach(self, address: str) -> Callable[[], None]:
         """Count a WebSocket that has not said yet who it is, until the function returned is called."""

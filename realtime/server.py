@@ -78,13 +78,14 @@ async def serve(
     stop = stop or Event()
     async with hold_home(settings):
         with _listen(settings.host, settings.port) as listener, _listen_for_metrics(settings) as metrics_listener:
-            await _serve_held(settings, listener, metrics_listener, ready, stop, model)
+            await _serve_held(settings, listener, metrics_listener, ready=ready, stop=stop, model=model)
 
 
 async def _serve_held(
     settings: Settings,
     listener: socket.socket,
     metrics_listener: socket.socket | None,
+    *,
     ready: Callable[[str, Home], None] | None,
     stop: Event,
     model: LanguageModel | None,
@@ -213,6 +214,7 @@ def _told(settings: Settings, url: str, metrics_url: str | None) -> Iterator[Non
     """The server's address stands in the home while it runs."""
     database = None if settings.database_url is None else printable_url(settings.database_url)
     path = settings.home / "server.json"
+    path.touch(0o600)
     path.write_bytes(msgspec.json.encode(Running(url, os.getpid(), database, metrics_url)))
     try:
         yield

@@ -47,6 +47,8 @@ _NOT_BELOW_ZERO = (
     "tenant_frames_per_s",
     "user_frames_per_s",
     "address_failures_per_s",
+    "tenant_uploads",
+    "user_uploads",
     "tenant_document_bytes",
     "user_document_bytes",
 )
@@ -118,6 +120,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     user_frames_per_s: float = 5000.0
     address_failures_per_s: float = 50.0
     """Requests and connections of one client address that bring no valid token; 0: no limit."""
+    tenant_uploads: int = 16
+    """Requests with documents that are read at once; each may be 32 MiB."""
+    user_uploads: int = 4
     tenant_document_bytes: int = 10_000_000_000
     """All versions of all documents that are kept."""
     user_document_bytes: int = 2_000_000_000
@@ -144,6 +149,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         for name in ("port", "metrics_port"):
             if not 0 <= (getattr(self, name) or 0) <= 65535:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 to 65535")
+        self._check_delivery()
+        self._check_identity()
+
+    def _check_delivery(self) -> None:
         if self.idle_timeout_s < 2 * self.heartbeat_s:
             raise SettingsError(
                 f"idle_timeout_s is {self.idle_timeout_s:g}; expected at least twice heartbeat_s "
@@ -153,6 +162,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"retry_delays_s is {self.retry_delays_s}; expected numbers of 0 or more")
         if self.monthly_tokens is not None and self.monthly_tokens < 0:
             raise SettingsError(f"monthly_tokens is {self.monthly_tokens}; expected 0 or more")
+
+    def _check_identity(self) -> None:
         _check("public_url", parse_public_url, () if self.public_url is None else (self.public_url,))
         _check("allowed_origins", parse_origin, self.allowed_origins)
         _check("trusted_proxies", parse_network, self.trusted_proxies)

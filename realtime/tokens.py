@@ -228,6 +228,9 @@ async def _admit(claims: _Claims, trust: Trust | None) -> Principal:
         raise InvalidTokenError("The token is meant for another audience.")
     if claims.tenant is None or claims.email is None:
         raise InvalidTokenError("The token lacks tenant or email.")
+    if not claims.email.isascii():
+        # A user is found in any letters' case; beyond ASCII the small form of one letter may be another's.
+        raise InvalidTokenError("The token's email has characters beyond ASCII; expected an address without.")
     user = await trust.accounts.find_user(claims.tenant, claims.email)
     if user is None:
         raise InvalidTokenError("The token names nobody who is known here.")

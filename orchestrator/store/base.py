@@ -50,6 +50,13 @@ class NewerSchemaError(StoreError):
     """The database was written by a newer release, and this one cannot know what its tables mean."""
 
 
+class MissingTenantError(StoreError):
+    """A tenant is listed whose data is not there. It was made before the list named it, so it was lost since."""
+
+    def __init__(self, tenant: str) -> None:
+        super().__init__(f"The data of tenant {tenant!r} is missing; expected it beside the list. Restore a backup.")
+
+
 class DatabaseInUseError(StoreError):
     """Another server has the database; one at a time may."""
 
@@ -80,6 +87,10 @@ class Session(Protocol):
         """Run statements whose rows do not matter, in order."""
         ...
 
+    async def execute_apart(self, statements: Sequence[Statement], /) -> None:
+        """Run statements of which none touches a row that another touches or looks at: in any order, or at once."""
+        ...
+
 
 Work: TypeAlias = Callable[[Session], Awaitable[Result]]
 """One unit of work: it touches nothing but its session and may be the only thing done in its transaction, or not."""
@@ -101,6 +112,10 @@ class Databases(Protocol):
 
     async def write(self, tenant: str, work: Work[Result]) -> Result:
         """What ``work`` returns, once its changes are durable. If it raises, it has changed nothing."""
+        ...
+
+    async def write_in_turn(self, tenant: str, work: Work[Result]) -> Result:
+        """`write` for work that ends with a check of `orchestrator.store.quotas`, where a tenant's units queue."""
         ...
 
     async def read_shared(self, work: Work[Result]) -> Result:

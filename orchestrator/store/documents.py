@@ -13,7 +13,7 @@ from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
 from orchestrator.events import UNSTORABLE
 from orchestrator.records import NO_QUOTA, Document, Quota
 from orchestrator.store.base import Databases, Session, TenantNotFoundError, read_or
-from orchestrator.store.quotas import check_documents, take_turn
+from orchestrator.store.quotas import check_documents
 
 PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"
 
@@ -84,14 +84,13 @@ class DocumentStore:
         given = [_Given.of(path, text) for path, text in documents]
 
         async def add(session: Session) -> tuple[Document, ...]:
-            await take_turn(session, quota)
             if await session.fetch_one(PROJECT, project_id=project_id) is None:
                 raise ProjectNotFoundError(f"Tenant {tenant!r} has no project {project_id!r}.")
-            kept = tuple([await _keep(session, project_id, each, added_by) for each in given])
-            await check_documents(session, added_by, quota)
+            kept = await _keep_all(session, project_id, given, added_by)
+            await check_documents(session, project_id, added_by, quota)
             return kept
 
-        return await self._databases.write(tenant, add)
+        return await self._databases.write_in_turn(tenant, add)
 
     async def list_documents(self, tenant: str, project_id: str, *, with_text: bool = False) -> tuple[Document, ...]:
         """See `orchestrator.ports.DocumentStore.list_documents`. Paths are in the order of their code points."""
@@ -113,6 +112,16 @@ class DocumentStore:
             return await self._databases.write(tenant, delete)
         except TenantNotFoundError:
             return False
+
+
+async def _keep_all(
+    session: Session, project_id: str, given: Sequence[_Given], added_by: str | None
+) -> tuple[Document, ...]:
+    """What is kept of each, as they were given; by path, so that two units lock the same rows in the same order."""
+    kept: dict[int, Document] = {}
+    for place in sorted(range(len(given)), key=lambda place: given[place].path):
+        kept[place] = await _keep(session, project_id, given[place], added_by)
+    return tuple(kept[place] for place in range(len(given)))
 
 
 async def _keep(session: Session, project_id: str, given: _Given, added_by: str | None) -> Document:

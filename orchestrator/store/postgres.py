@@ -16,6 +16,7 @@ from orchestrator.store.pool_settings import DEFAULT_POOL, PoolSettings
 from orchestrator.store.postgres_driver import PostgresSession
 from orchestrator.store.postgres_schema import check_schemas, read_revision
 from orchestrator.store.transactions import Database
+from orchestrator.store.turns import Turns
 
 Result = TypeVar("Result")
 
@@ -42,6 +43,7 @@ class PostgresDatabases:
         self._tenants: set[str] = set()
         self._creating = asyncio.Lock()
         self._units = InFlight()
+        self._turns = Turns(pool)
 
     @classmethod
     async def open(cls, url: str, pool: PoolSettings = DEFAULT_POOL) -> PostgresDatabases:
@@ -68,6 +70,15 @@ class PostgresDatabases:
     async def write(self, tenant: str, work: Work[Result]) -> Result:
         """See `Databases.write`."""
         return await self._units.run(self._write_tenant(tenant_schema(tenant), work))
+
+    async def write_in_turn(self, tenant: str, work: Work[Result]) -> Result:
+        """See `Databases.write_in_turn`. Who waits has no connection that another tenant could use.
+
+        Raises:
+            StoreError: also where too many of the tenant came before.
+
+        """
+        return await self._units.run(self._write_in_turn(tenant_schema(tenant), work))
 
     async def read_shared(self, work: Work[Result]) -> Result:
         """See `Databases.read_shared`."""
@@ -105,6 +116,10 @@ class PostgresDatabases:
     async def _write_tenant(self, schema: str, work: Work[Result]) -> Result:
         await self._check(schema)
         return await self._write(schema, work)
+
+    async def _write_in_turn(self, schema: str, work: Work[Result]) -> Result:
+        async with self._turns.place(schema):
+            return await self._write_tenant(schema, work)
 
     async def _check(self, schema: str) -> None:
         """See that the tenant's schema is there, with the tables of this release; once, they never go back."""

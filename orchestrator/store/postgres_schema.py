@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.store.base import SHARED_SCHEMA, Session, spread, tenant_schema
+from orchestrator.store.base import SHARED_SCHEMA, MissingTenantError, Session, spread, tenant_schema
 from orchestrator.store.migrations import VERSION_TABLE, Family, check_current
 
 SCHEMAS_PER_QUERY = 200
@@ -28,7 +28,8 @@ async def check_schemas(session: Session) -> Sequence[str]:
     Takes a few statements, however many tenants there are.
 
     Raises:
-        OlderSchemaError: one is behind, or has no tables.
+        OlderSchemaError: one is behind, or the shared one has no tables.
+        MissingTenantError: a tenant's has none.
         NewerSchemaError: a newer release has written one.
 
     """
@@ -37,6 +38,8 @@ async def check_schemas(session: Session) -> Sequence[str]:
     for start in range(0, len(tenants), SCHEMAS_PER_QUERY):
         revisions = await _read_revisions(session, tenants[start : start + SCHEMAS_PER_QUERY])
         for schema, revision in revisions.items():
+            if revision is None:
+                raise MissingTenantError(schema.removeprefix("tenant_"))
             check_current(Family.TENANT, schema, revision)
     return tenants
 

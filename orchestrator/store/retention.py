@@ -13,6 +13,12 @@ LOGGED_ENDED_RUNS = """
 
 DROP_ACKS = "DELETE FROM {tenant}.acks WHERE run_id = :run_id"
 
+DROP_LEFTOVER_ACKS = """
+    DELETE FROM {tenant}.acks AS a
+    WHERE NOT EXISTS (SELECT 1 FROM {tenant}.agent_run_events e WHERE e.run_id = a.run_id)
+"""
+"""Acks that were being kept while another transaction dropped their log, which neither could see."""
+
 DROP_EVENTS = "DELETE FROM {tenant}.agent_run_events WHERE run_id = :run_id"
 
 
@@ -20,7 +26,7 @@ async def drop_logs(databases: Databases, tenant: str, days: float) -> tuple[str
     """Delete the events and acks of runs that ended more than ``days`` ago; rows and artifacts stay.
 
     Returns the ids of those runs. Each run's log goes in a unit of work of its own, whole, so that live runs need not
-    wait for all of them.
+    wait for all of them. Acks that came while their log went are taken by the next call.
     """
 
     async def find(session: Session) -> list[str]:
@@ -30,6 +36,7 @@ async def drop_logs(databases: Databases, tenant: str, days: float) -> tuple[str
     run_ids = await databases.read(tenant, find)
     for run_id in run_ids:
         await databases.write(tenant, partial(_drop_log, run_id))
+    await databases.write(tenant, lambda session: session.execute(DROP_LEFTOVER_ACKS))
     return tuple(run_ids)
 
 

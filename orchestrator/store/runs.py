@@ -14,12 +14,12 @@ from orchestrator.errors import (
     RunIdConflictError,
     StoreError,
 )
-from orchestrator.events import Fact, RunEnded, StepQueued, encode_payload
+from orchestrator.events import Fact, RunEnded, StepQueued, StepRunning, encode_payload
 from orchestrator.records import NO_QUOTA, Accepted, Artifact, NewRun, Quota, RunRecord, SavedEvent
 from orchestrator.states import RunState
 from orchestrator.store.artifacts import find_artifact, keep_artifacts, newest_artifacts
 from orchestrator.store.base import Databases, Session, Statement, TenantNotFoundError, bounded, read_or, spread
-from orchestrator.store.quotas import check_runs, take_turn
+from orchestrator.store.quotas import check_runs
 from orchestrator.store.run_rows import changes, read_run, read_runs
 
 LARGEST_PAGE = 500
@@ -99,7 +99,6 @@ class RunStore:
         ]
 
         async def accept(session: Session) -> Accepted:
-            await take_turn(session, quota)
             if await session.fetch_one(PROJECT, project_id=run.project_id) is None:
                 raise ProjectNotFoundError(f"Tenant {tenant!r} has no project {run.project_id!r}.")
             inserted = await session.fetch_one(
@@ -113,12 +112,13 @@ class RunStore:
             )
             if inserted is None:
                 return Accepted(_same_run(run, await _present(session, run.id)), ())
-            await check_runs(session, run.started_by, quota)
             events = _number(plan, 1, inserted["created_at"])
             await session.execute_all([*_plan_rows(run.id, plan), *_log_rows(run.id, events)])
-            return Accepted(await _present(session, run.id), events)
+            accepted = Accepted(await _present(session, run.id), events)
+            await check_runs(session, run.started_by, quota)
+            return accepted
 
-        return await self._databases.write(tenant, accept)
+        return await self._databases.write_in_turn(tenant, accept)
 
     async def claim_run(self, tenant: str, run_id: str, token: str) -> RunRecord | None:
         """See `orchestrator.ports.RunStore.claim_run`."""
@@ -151,13 +151,15 @@ class RunStore:
                 raise ClaimLostError(f"Run {run_id!r} has ended or is not claimed by this worker any more.")
             at = row["at"]
             events = _number(facts, row["last_event_id"] - len(facts) + 1, at)
-            await session.execute_all(
-                [
-                    *_log_rows(run_id, events),
-                    *changes(run_id, facts, RunState(row["status"]), at),
-                    *keep_artifacts(run_id, artifacts, at),
-                ]
-            )
+            statements = [
+                *_log_rows(run_id, events),
+                *changes(run_id, facts, RunState(row["status"]), at),
+                *keep_artifacts(run_id, artifacts, at),
+            ]
+            if len(statements) == 2 and isinstance(facts[0], StepRunning):  # progress, which is most of all saves
+                await session.execute_apart(statements)
+            else:
+                await session.execute_all(statements)
             return events
 
         try:

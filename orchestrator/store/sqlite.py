@@ -13,7 +13,7 @@ from orchestrator.store.base import SHARED_SCHEMA, TenantNotFoundError, Work
 from orchestrator.store.group_commit import GroupCommit
 from orchestrator.store.in_flight import InFlight, in_thread
 from orchestrator.store.sqlite_driver import Attachment, SqliteSession, store_errors
-from orchestrator.store.sqlite_schema import list_files, prepare_file, tenant_file
+from orchestrator.store.sqlite_schema import check_tenants, list_files, prepare_file, tenant_file
 from orchestrator.store.transactions import Database
 
 Result = TypeVar("Result")
@@ -68,6 +68,7 @@ class SqliteDatabases:
         Raises:
             OlderSchemaError: an older release has written there.
             NewerSchemaError: a newer release has written there.
+            MissingTenantError: a tenant is listed that has no file.
             StoreError: SQLite is too old, or the home cannot be read or written.
 
         """
@@ -86,6 +87,10 @@ class SqliteDatabases:
     async def write(self, tenant: str, work: Work[Result]) -> Result:
         """See `Databases.write`."""
         return await self._units.run(self._write(tenant, work))
+
+    async def write_in_turn(self, tenant: str, work: Work[Result]) -> Result:
+        """See `Databases.write_in_turn`. A file has one writer, so whoever writes has the turn."""
+        return await self.write(tenant, work)
 
     async def read_shared(self, work: Work[Result]) -> Result:
         """See `Databases.read_shared`."""
@@ -127,7 +132,9 @@ class SqliteDatabases:
     async def _open_home(self) -> None:
         with store_errors(SHARED_SCHEMA):
             (self._home / "tenants").mkdir(mode=0o700, parents=True, exist_ok=True)
-        await self._ready(list_files(self._home, self._busy_timeout_s))
+        files = list_files(self._home, self._busy_timeout_s)
+        await self._ready(files)
+        await in_thread(check_tenants, files[0])
 
     def _tenant(self, tenant: str) -> Attachment:
         return tenant_file(self._home, tenant, self._busy_timeout_s)

@@ -253,6 +253,10 @@ class SqliteSession:
         """Run statements whose rows do not matter, in order."""
         await self._run(statements)
 
+    async def execute_apart(self, statements: Sequence[Statement], /) -> None:
+        """Run statements that do not mind each other; several are one visit to the connection anyway."""
+        await self._run(statements)
+
     async def _run(self, statements: Sequence[Statement]) -> list[Row]:
         connection = cast("AttachedConnection", self._database.connection()._connection)
         return await connection.run(*(self._bind(statement) for statement in statements))

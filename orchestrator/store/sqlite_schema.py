@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy.pool import StaticPool
 
 from orchestrator.errors import StoreError
-from orchestrator.store.base import SHARED_SCHEMA, SLUG, tenant_schema
-from orchestrator.store.migrations import VERSION_TABLE, Family, MigrationReport, SchemaMigration, check_current
+from orchestrator.store.base import SHARED_SCHEMA, SLUG, MissingTenantError, tenant_schema
+from orchestrator.store.migrations import (
+    VERSION_TABLE,
+    Family,
+    MigrationReport,
+    SchemaMigration,
+    check_current,
+    with_what_was_done,
+)
 from orchestrator.store.sqlite_driver import Attachment, attach_statement, connect_script, store_errors
 
 LONGEST_WAIT_S = 60.0
@@ -55,20 +62,44 @@ def prepare_file(attachment: Attachment) -> None:
             check_current(_family(attachment.schema), attachment.schema, revision)
 
 
+def check_tenants(shared: Attachment) -> None:
+    """Check that each tenant whom the shared file lists has a file. Blocks.
+
+    Raises:
+        MissingTenantError: one has none.
+
+    """
+    with _opened(shared) as connection:
+        tenants = connection.execute("SELECT slug FROM public.tenants ORDER BY slug").fetchall()
+    for (tenant,) in tenants:
+        if not tenant_file(shared.file.parent, tenant, shared.busy_timeout_s).file.exists():
+            raise MissingTenantError(tenant)
+
+
 def migrate_home(home: Path) -> MigrationReport:
     """Bring the shared file and those of all tenants to the tables of this release, each in one transaction.
 
-    What was done before a failure stays; the next time goes on from there. Blocks, so it belongs into a thread.
+    What was done before a failure stays, and the error tells it; the next time goes on from there. Blocks, so it
+    belongs into a thread.
 
     Raises:
+        MissingTenantError: a tenant is listed that has no file; none is made for it.
         NewerSchemaError: a newer release has written a file; that one is unchanged.
         StoreError: there is no home, or SQLite cannot read or write a file.
 
     """
     if not (home / "shared.db").is_file():
         raise StoreError(f"There is no store in {home}; expected the file shared.db.")
-    files = list_files(home.resolve(), LONGEST_WAIT_S)
-    return MigrationReport(tuple(_migrate_file(file) for file in files))
+    shared, *tenants = list_files(home.resolve(), LONGEST_WAIT_S)
+    done: list[SchemaMigration] = []
+    try:
+        done.append(_migrate_file(shared))
+        check_tenants(shared)
+        for tenant in tenants:
+            done.append(_migrate_file(tenant))
+    except StoreError as error:
+        raise with_what_was_done(error, done) from error
+    return MigrationReport(tuple(done))
 
 
 def _migrate_file(attachment: Attachment) -> SchemaMigration:
@@ -82,10 +113,20 @@ def _opened(attachment: Attachment) -> Iterator[sqlite3.Connection]:
         store_errors(attachment.schema),
         closing(sqlite3.connect(":memory:", isolation_level=None)) as connection,
     ):
+        _make(attachment.file)
         connection.execute(attach_statement(attachment.schema), {"file": str(attachment.file)})
         connection.executescript(connect_script(attachment, query_only=False))
         _check_journal(connection, attachment)
         yield connection
+
+
+def _make(file: Path) -> None:
+    """Have the file, readable by its owner only where it is new; those that SQLite makes beside it take after it.
+
+    One that is there is not opened: closing it again would take SQLite's own locks from it.
+    """
+    with suppress(FileExistsError):
+        file.touch(0o600, exist_ok=False)
 
 
 def _check_journal(connection: sqlite3.Connection, attachment: Attachment) -> None:
@@ -108,9 +149,9 @@ def _revision(connection: sqlite3.Connection, schema: str) -> str | None:
 
 def _upgrade(connection: sqlite3.Connection, schema: str) -> SchemaMigration:
     # A home that is up to date, the usual one, need not wait for Alembic to be imported.
-    from orchestrator.store.migrations.upgrade import upgrade  # noqa: PLC0415
+    from orchestrator.store.migrations.upgrade import driver_errors, upgrade  # noqa: PLC0415
 
     engine = sqlalchemy.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool)
-    with engine.begin() as transaction:
+    with driver_errors(), engine.begin() as transaction:
         transaction.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none by itself, least of all for DDL
         return upgrade(transaction, _family(schema), schema)

@@ -7,13 +7,13 @@ from quart import Blueprint, Response, request
 
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.body import permit_body
+from realtime.endpoints.body import ending_of_request, permit_body
 from realtime.endpoints.guard import enter_project, parse_id
 from realtime.ports import RefusedError
 from realtime.roles import Action
 
 MAX_UPLOAD_BYTES = 32 * 1024 * 1024
-"""All documents of one request, with what is around them in a form."""
+"""The body of one request: a form with all its documents and what is around them, or one document as JSON."""
 
 
 class Upload(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,6 +35,7 @@ def documents_blueprint(backend: Backend) -> Blueprint:
     @blueprint.post("")
     async def add_documents(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
+        ending_of_request().callback(backend.quotas.upload(principal))
         permit_body(MAX_UPLOAD_BYTES)
         uploaded = await _read_upload()
         with backend.quotas.telling():

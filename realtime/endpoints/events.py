@@ -17,7 +17,7 @@ from realtime.endpoints.start import find_start
 from realtime.events import RunKey
 from realtime.metrics import Transport
 from realtime.outlet import AsgiOutlet
-from realtime.ports import Membership
+from realtime.ports import Membership, RefusedError
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot, unfold
 from realtime.sse import SSEEvent, build_sse_response, requested_cursor
@@ -77,11 +77,12 @@ class _RunStream:
         self._run = run
         self._outlet: AsgiOutlet[bytes] = AsgiOutlet(lambda event: event.sse)
         self._lost = False
+        self._over = False
 
     async def events(self, cursor: int, reason: ResetReason | None) -> AsyncGenerator[bytes, None]:
         """The state now where a reset is due, then every event after ``cursor``, until there can be no more."""
         loop = asyncio.get_running_loop()
-        expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._outlet.finish)
+        expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._stop)
         gone = self._backend.broadcaster.on_drain(self._outlet.finish)
         membership = Membership(self._principal.tenant, self._run.project_id, self._principal.user_id)
         leave = self._backend.access.watch(membership, self._forbid)
@@ -94,9 +95,11 @@ class _RunStream:
                     self._key, cursor, self._outlet, self._on_end, head=self._run.last_event_id
                 )
                 async for wire in self._outlet:
+                    if self._over:
+                        return
                     yield wire
             if self._lost:
-                run = await self._backend.runs.get_run(self._key)
+                run = await self._find_run()
                 if run is not None:
                     yield reset_wire(run, ResetReason.EXPIRED)
         finally:
@@ -109,7 +112,22 @@ class _RunStream:
     def _forbid(self) -> None:
         """The user's role was taken away, or is now one that may not watch."""
         self._backend.metrics.access_revoked()
+        self._stop()
+
+    def _stop(self) -> None:
+        """The viewer may see nothing more, not even what waits."""
+        self._over = True
         self._outlet.finish()
+
+    async def _find_run(self) -> RunSnapshot | None:
+        """The run as it is now; None where there is none any more, or not for this viewer."""
+        try:
+            run = await find_run(self._backend, self._principal, self._key.run_id, Action.STREAM)
+        except RefusedError as error:
+            if error.status not in {403, 404}:
+                raise
+            return None
+        return None if self._over else run
 
     def _on_end(self, ending: Ending) -> None:
         self._lost = ending is Ending.LOST

@@ -37,7 +37,7 @@ def count_failures(app: Quart, backend: Backend) -> None:
     async def count(response: Response) -> Response:
         if response.status_code != 401:
             return response
-        backend.metrics.authentication_failed(_reason())
+        backend.metrics.authentication_failed(_reason(backend))
         try:
             backend.quotas.fail(address_of(request), time.monotonic())
         except TooManyError as error:
@@ -45,7 +45,7 @@ def count_failures(app: Quart, backend: Backend) -> None:
         return response
 
 
-def _reason() -> FailureReason:
+def _reason(backend: Backend) -> FailureReason:
     if request.path in SIGN_IN:
         return FailureReason.SIGN_IN
-    return FailureReason.MISSING if credentials_of(request) is None else FailureReason.INVALID
+    return FailureReason.MISSING if credentials_of(backend, request) is None else FailureReason.INVALID

@@ -27,13 +27,25 @@ class Credentials(NamedTuple):
     from_cookie: bool
 
 
-def credentials_of(asked: BaseRequestWebsocket) -> Credentials | None:
-    """``Authorization: Bearer``, else the cookie; None: neither."""
+def credentials_of(backend: Backend, asked: BaseRequestWebsocket) -> Credentials | None:
+    """``Authorization: Bearer``, else the cookie; None: neither. What pages elsewhere send has no cookie to us."""
     scheme, _, bearer = asked.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and bearer.strip():
         return Credentials(bearer.strip(), from_cookie=False)
     cookie = asked.cookies.get(COOKIE)
-    return Credentials(cookie, from_cookie=True) if cookie else None
+    return Credentials(cookie, from_cookie=True) if cookie and not _comes_from_elsewhere(backend, asked) else None
+
+
+def _comes_from_elsewhere(backend: Backend, asked: BaseRequestWebsocket) -> bool:
+    origin = asked.headers.get("Origin")
+    return origin is not None and not backend.origins.is_own(origin, asked.scheme, asked.host)
+
+
+def check_own_origin(backend: Backend, asked: BaseRequestWebsocket, *, needed: bool) -> None:
+    """As `check_origin`, but for our own pages only: others that are allowed sign nobody in or out here."""
+    check_origin(backend, asked, needed=needed)
+    if _comes_from_elsewhere(backend, asked):
+        raise RefusedError(403, "FORBIDDEN", "Only this server's own pages may do that.")
 
 
 def check_origin(backend: Backend, asked: BaseRequestWebsocket, *, needed: bool) -> None:
@@ -57,14 +69,15 @@ def check_origin(backend: Backend, asked: BaseRequestWebsocket, *, needed: bool)
 async def identify(backend: Backend) -> Principal:
     """Who sent the current request.
 
-    An Origin must be an allowed one; a request that changes something and is identified by a cookie must bring one.
+    An Origin must be an allowed one. A cookie identifies only what our own pages send, and needs their Origin where
+    something is changed.
 
     Raises:
         RefusedError: 401 without a valid token, 403 from a foreign Origin, 429 beyond the requests per second, 503
             where a token cannot be checked now.
 
     """
-    credentials = credentials_of(request)
+    credentials = credentials_of(backend, request)
     by_cookie = credentials is not None and credentials.from_cookie
     check_origin(backend, request, needed=by_cookie and request.method not in SAFE_METHODS)
     if credentials is None:

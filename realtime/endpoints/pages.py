@@ -22,8 +22,11 @@ def pages_blueprint(backend: Backend) -> Blueprint:
         """Who looks, and what every page of a project shows."""
         principal, project_id, role = await enter_project(backend, project_id, Action.READ)
         projects = await backend.accounts.list_projects(principal.tenant, principal.user_id)
+        shown = next((project for project in projects if project.id == project_id), None)
+        if shown is None:
+            raise RefusedError(403, "FORBIDDEN", "You are no longer a member of this project.")
         return principal, {
-            "project": next(project for project in projects if project.id == project_id),
+            "project": shown,
             "projects": projects,
             "user_email": principal.email,
             "can_start": may(role, Action.START_RUN),

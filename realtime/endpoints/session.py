@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import check_origin
+from realtime.endpoints.guard import check_own_origin
 from realtime.ports import RefusedError
 from realtime.tokens import COOKIE, InvalidTokenError, Principal, hash_code
 
@@ -40,7 +40,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.post("/api/v1/session")
     async def open_session() -> Response:
-        check_origin(backend, request, needed=COOKIE in request.cookies)
+        check_own_origin(backend, request, needed=COOKIE in request.cookies)
         token = (await read_body(SessionToken)).token
         principal = await _read_token(backend, token)
         response = answer({"tenant": principal.tenant, "email": principal.email, "expires_at": principal.expires_at})
@@ -49,7 +49,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.delete("/api/v1/session")
     async def close_session() -> Response:
-        check_origin(backend, request, needed=COOKIE in request.cookies)
+        check_own_origin(backend, request, needed=COOKIE in request.cookies)
         response = Response(status=204)
         _clear_cookie(backend, response)
         return response
@@ -60,7 +60,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.post("/sign-in")
     async def sign_in() -> Response | WerkzeugResponse:
-        check_origin(backend, request, needed=True)
+        check_own_origin(backend, request, needed=True)
         form = await request.form
         try:
             token = await _spend(backend, form.get("code", "")) or form.get("token", "").strip()
@@ -74,7 +74,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.post("/sign-out")
     async def sign_out() -> WerkzeugResponse:
-        check_origin(backend, request, needed=True)
+        check_own_origin(backend, request, needed=True)
         response = redirect("/sign-in", 303)
         _clear_cookie(backend, response)
         return response

@@ -18,7 +18,7 @@ def socket_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.websocket("/api/v1/ws")
     async def connect() -> Response | None:
-        credentials = credentials_of(websocket)
+        credentials = credentials_of(backend, websocket)
         try:
             check_origin(backend, websocket, needed=credentials is not None and credentials.from_cookie)
         except RefusedError as error:

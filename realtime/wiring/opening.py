@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -71,6 +72,7 @@ async def migrate(settings: Settings) -> MigrationReport:
 
     Raises:
         HomeLockedError: a server has the home, whose files are to be migrated.
+        DatabaseInUseError: a server has the PostgreSQL database.
         NewerSchemaError: a newer release has written there.
         StoreError: there is no store, or it cannot be reached, read or written.
 
@@ -86,13 +88,12 @@ def read_secret(home: Path) -> bytes:
     _make(home)
     path = home / "secret"
     if not path.exists():
-        draft = home / f"secret.{os.getpid()}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, draft = tempfile.mkstemp(dir=home, prefix="secret.")
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_hex(32))
         with contextlib.suppress(FileExistsError):
             path.hardlink_to(draft)  # whole or not at all, also when two processes come at once
-        draft.unlink()
+        Path(draft).unlink()
     return path.read_text().strip().encode()
 
 
@@ -131,7 +132,9 @@ def _make(home: Path) -> None:
 @contextlib.contextmanager
 def _locked(home: Path) -> Iterator[None]:
     """Hold the home's lock; the system lets go of it when the process ends, however it ends."""
-    with (home / "lock").open("w") as file:
+    path = home / "lock"
+    path.touch(0o600)
+    with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -45,6 +45,11 @@ SOCKET = """({ url, token }) => new Promise((resolve) => {
 })"""
 IMPORT = """async (url) => Object.keys(await import(url)).length > 0"""
 BY_COOKIE = """async (url) => (await fetch(url, { credentials: 'include' })).status"""
+BLINDLY = """async (url) => {
+  const body = new FormData();
+  body.append('file', new Blob(['# Theirs']), 'theirs.md');
+  await fetch(url, { method: 'POST', mode: 'no-cors', credentials: 'include', body }).catch(() => null);
+}"""
 
 
 class _Blank(BaseHTTPRequestHandler):
@@ -104,11 +109,34 @@ def test_page_of_an_allowed_origin_reads_starts_and_watches(server: LiveServer, 
 
 
 def test_cookie_is_not_sent_for_a_page_of_another_site(server: LiveServer, elsewhere: str, page: Page) -> None:
-    """SameSite=Lax: whoever is signed in here is nobody to a page elsewhere, be its origin allowed or not."""
+    """SameSite=Lax: whoever is signed in here is nobody to a page elsewhere, and what is asked so is unreadable."""
+    sign_in(server, page)
+    page.goto(elsewhere)
+    with pytest.raises(Error, match="Failed to fetch"):
+        page.evaluate(BY_COOKIE, f"{server.url}/api/v1/projects")
+
+
+def test_page_of_the_same_site_cannot_act_by_cookie(tmp_path: Path, elsewhere: str, page: Page) -> None:
+    """Browsers send the cookie with what another port of our host asks: it uploads nothing and signs nobody out."""
+    neighbour = elsewhere.replace("localhost", "127.0.0.1")
+    server = LiveServer(tmp_path / "home", Stage(), allowed_origins=(neighbour,))
+    server.start()
+    try:
+        sign_in(server, page)
+        page.goto(neighbour)
+        documents = f"{server.url}/api/v1/projects/{server.home.project_id}/documents"
+        for url in (documents, f"{server.url}/sign-out"):
+            page.evaluate(BLINDLY, url)
+        assert page.goto(f"{server.url}/projects/{server.home.project_id}").status == 200
+        assert "theirs.md" not in page.content()
+    finally:
+        server.stop()
+
+
+def sign_in(server: LiveServer, page: Page) -> None:
+    """Give the browser the session's cookie."""
     cookie = {"name": COOKIE, "value": server.home.issue_token(), "domain": "127.0.0.1", "path": "/"}
     page.context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Lax"}])
-    page.goto(elsewhere)
-    assert page.evaluate(BY_COOKIE, f"{server.url}/api/v1/projects") == 401
 
 
 def test_page_of_a_foreign_origin_can_do_nothing(server: LiveServer, elsewhere: str, page: Page) -> None:

@@ -93,3 +93,15 @@ async def test_drop_logs_takes_events_and_acks_of_ended_runs(project: Project) -
     assert await store.acks.get_ack(TENANT, ended.id, "u1", "tab") is None
     assert await store.acks.get_ack(TENANT, live.id, "u1", "tab") == 4
     assert len(await store.runs.read_events(TENANT, live.id, 0)) == 4
+
+
+async def test_drop_logs_takes_acks_that_were_left_without_a_log(project: Project) -> None:
+    """An ack whose log is gone does not stay for ever, whether or not there is another log to drop."""
+    run, bare = await project.accept(), await project.accept()
+    await project.store.acks.save_acks(TENANT, [ack(run.id, 1), ack(bare.id, 1)])
+    drop = "DELETE FROM {tenant}.agent_run_events WHERE run_id = :run_id"
+    await project.store._databases.write(TENANT, lambda session: session.execute(drop, run_id=bare.id))
+    assert await project.store.acks.get_ack(TENANT, bare.id, "u1", "tab") == 1
+    assert await project.store.drop_logs(TENANT, days=0) == ()
+    assert await project.store.acks.get_ack(TENANT, bare.id, "u1", "tab") is None
+    assert await project.store.acks.get_ack(TENANT, run.id, "u1", "tab") == 1

@@ -4,35 +4,30 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from migration_stage import NEXT, NEXT_THAT_FAILS, SCHEMAS, TENANTS, Place, insert_tenant, place, release, steps
 from postgres_server import PostgresServer
 
 from orchestrator.errors import StoreError
 from orchestrator.store import (
-    MigrationReport,
     NewerSchemaError,
     OlderSchemaError,
     migrate_postgres_store,
     migrate_sqlite_store,
-    migrations,
     open_postgres_store,
 )
-from orchestrator.store.base import Databases, Row, Session, Value, Work
+from orchestrator.store.base import Databases, Row, Session, Value
 from orchestrator.store.postgres import PostgresDatabases
 from orchestrator.store.postgres_schema import check_schemas
-from orchestrator.store.sqlite import SqliteDatabases
+
+__all__ = ["place", "release"]
 
 WRITER = Path(__file__).with_name("migration_writer.py")
-
-TENANTS = ("acme", "demo", "zeta")
-
-SCHEMAS = ("public", *(f"tenant_{tenant}" for tenant in TENANTS))
 
 OLD_ROWS = (
     "INSERT INTO {tenant}.projects (id, slug, name, created_at) VALUES ('p', 'web', 'Web', {now})",
@@ -42,91 +37,7 @@ OLD_ROWS = (
     "INSERT INTO {tenant}.document_versions (document_id, version, text, created_at) VALUES ('d', 2, 'four', {now})",
 )
 
-NEXT = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0003"
-down_revision = "0002"
-
-
-def upgrade():
-    schema = op.get_context().version_table_schema
-    op.add_column("projects", sa.Column("colour", sa.Text, server_default="red"), schema=schema)
-"""
-
-NEXT_THAT_FAILS = NEXT + '    if schema == "tenant_demo":\n        op.execute("SELECT no_such_function()")\n'
-
 NEXT_THAT_HANGS = NEXT + '    if schema == "tenant_demo":\n        print("here", flush=True)\n        input()\n'
-
-
-class Place:
-    """A store of either dialect, which is not there yet."""
-
-    def __init__(self, dialect: str, address: str) -> None:
-        self.dialect = dialect
-        self.address = address
-
-    async def open(self) -> Databases:
-        """Open it."""
-        if self.dialect == "postgres":
-            return await PostgresDatabases.open(self.address)
-        return await SqliteDatabases.open(Path(self.address))
-
-    async def migrate(self) -> MigrationReport:
-        """Bring it up to date."""
-        if self.dialect == "postgres":
-            return await migrate_postgres_store(self.address)
-        return await migrate_sqlite_store(Path(self.address))
-
-    async def make(self, rows: Sequence[str] = ()) -> None:
-        """Make it with the tables of the release that runs, three tenants, and rows in each."""
-        if self.dialect == "postgres":
-            await self.migrate()
-        databases = await self.open()
-        for tenant in TENANTS:
-            await databases.create_tenant(tenant)
-            await databases.write_shared(_insert_tenant(tenant))
-            for sql in rows:
-                await databases.write(tenant, lambda session, sql=sql: session.execute(sql))  # type: ignore[misc]
-        await databases.close()
-
-    async def look(self, sql: str) -> list[list[Row]]:
-        """What each tenant answers."""
-        databases = await self.open()
-        answers = [await databases.read(tenant, lambda session: session.fetch_all(sql)) for tenant in TENANTS]
-        await databases.close()
-        return [list(rows) for rows in answers]
-
-
-def _insert_tenant(tenant: str) -> Work[None]:
-    sql = "INSERT INTO public.tenants (slug, created_at) VALUES (:slug, {now})"
-    return lambda session: session.execute(sql, slug=tenant)
-
-
-def steps(report: MigrationReport) -> dict[str, tuple[str | None, str]]:
-    """From and to, for each schema."""
-    return {it.schema: (it.from_revision, it.to_revision) for it in report.schemas}
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    """Where a store can be made, of each dialect."""
-    if request.param == "sqlite":
-        yield Place("sqlite", str(tmp_path / "home"))
-        return
-    server: PostgresServer = request.getfixturevalue("postgres")
-    with server.empty_database() as url:
-        yield Place("postgres", url)
-
-
-@pytest.fixture
-def release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A release with the tenants' revisions of this one, in a directory where some can be added and taken away."""
-    directory = tmp_path / "release 100%"
-    shutil.copytree(migrations.HERE, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(migrations, "HERE", directory)
-    return directory / "tenant"
 
 
 async def test_migrate_one_revision_behind_keeps_all_data(
@@ -290,7 +201,7 @@ async def test_open_with_many_tenants_takes_as_many_statements_as_with_one(postg
 
     for number in range(5):
         await databases.create_tenant(f"t{number}")
-        await databases.write_shared(_insert_tenant(f"t{number}"))
+        await databases.write_shared(insert_tenant(f"t{number}"))
         await databases.read_shared(count)
     await databases.close()
     assert statements == statements[:1] * 5

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from orchestrator.store.base import Session, now
 from orchestrator.store.postgres import PostgresDatabases
-from orchestrator.store.postgres_driver import NOW, render
+from orchestrator.store.postgres_driver import NOW, render, render_apart
 
 AT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
@@ -42,3 +42,14 @@ async def test_now_is_the_clock_of_the_server_in_milliseconds(postgres_url: str)
     assert AT.fullmatch(first)
     assert first < last
     assert abs(datetime.now(UTC) - datetime.fromisoformat(first)) < timedelta(minutes=1)
+
+
+def test_statements_apart_become_one_with_values_counted_through() -> None:
+    """Each keeps its own values, also where names are the same; equal ones within a statement stay one value."""
+    sqls = ("INSERT INTO {tenant}.a VALUES (:id, :id, :n)", "UPDATE {tenant}.b SET n = :n WHERE id = :id")
+    text, values = render_apart(sqls, "tenant_x")
+    assert text == (
+        'WITH part_0 AS (INSERT INTO "tenant_x".a VALUES ($1, $1, $2)), '
+        'part_1 AS (UPDATE "tenant_x".b SET n = $3 WHERE id = $4) SELECT 1'
+    )
+    assert values == ((0, "id"), (0, "n"), (1, "n"), (1, "id"))

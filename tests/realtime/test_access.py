@@ -13,7 +13,9 @@ from live import GatedModel, LiveServer, live_server
 from seeded import seed_run
 
 from realtime.access import AccessWatch
+from realtime.endpoints.events import _RunStream
 from realtime.ports import Membership
+from realtime.topic import Ending
 
 WITHIN_S = 5.0
 """What is promised."""
@@ -178,3 +180,53 @@ async def test_check_that_fails_ends_nothing() -> None:
     roles.fails = False
     await watch.check()
     assert told == ["lost"]
+
+
+async def test_check_leaves_alone_who_came_while_it_asked() -> None:
+    """Removed and added again: the old answer ends what was watching when it was asked for, and nothing newer."""
+    told: list[str] = []
+    member = Membership("t", "p", "u")
+
+    class Slow(_Roles):
+        async def roles(self, memberships: tuple[Membership, ...]) -> dict[Membership, str]:
+            answer = await super().roles(memberships)
+            watch.watch(member, lambda: told.append("after"))
+            return answer
+
+    watch = AccessWatch(Slow())  # type: ignore[arg-type]
+    watch.watch(member, lambda: told.append("before"))
+    await watch.check()
+    assert told == ["before"]
+
+
+async def test_slow_viewer_that_lost_its_role_gets_nothing_more_over_sse(quick: LiveServer) -> None:
+    """Not what waited for it, and not the state that a lost log would have it told."""
+    run = await seed_run(quick)
+    principal = await quick.tokens.read(await quick.user_with_role("qa-automation"))
+    await run.progress(*["x" * 400 + str(number) for number in range(120)])
+    await run.finish()
+    snapshot = await quick.home.backend.runs.get_run(run.key)
+    assert snapshot is not None
+    stream = _RunStream(quick.home.backend, principal, snapshot)
+    events = stream.events(0, None)
+    await anext(events)
+    assert stream._outlet.waiting_bytes
+    stream._on_end(Ending.LOST)
+    await _set_role(quick, "somebody@localhost", None)
+    await quick.home.backend.access.check()
+    assert [wire async for wire in events] == []
+
+
+async def test_state_after_a_lost_log_is_for_those_who_may_still_see_it(quick: LiveServer) -> None:
+    """The role is asked for again before the state is told, whether or not the check has noticed."""
+    run = await seed_run(quick)
+    principal = await quick.tokens.read(await quick.user_with_role("qa-automation"))
+    snapshot = await quick.home.backend.runs.get_run(run.key)
+    assert snapshot is not None
+    for role in ("qa-automation", None):
+        await _set_role(quick, "somebody@localhost", role)
+        events = _RunStream(quick.home.backend, principal, snapshot)
+        told = events.events(0, None)
+        await anext(told)
+        events._on_end(Ending.LOST)
+        assert len([wire async for wire in told]) == (1 if role else 0)

@@ -53,7 +53,7 @@ SHOWN = {"access-control-expose-headers": "Location, Retry-After, X-Request-Id"}
 
 def to(origin: str) -> dict[str, str]:
     """What an answer says to an allowed origin."""
-    return {"access-control-allow-origin": origin, "access-control-allow-credentials": "true"}
+    return {"access-control-allow-origin": origin}
 
 
 async def preflight(server: LiveServer, path: str, origin: str, method: str = "POST", **headers: str) -> RawHttp:
@@ -116,7 +116,7 @@ def failures(server: LiveServer) -> dict[int, tuple[str, str, dict[str, str], by
         403: ("POST", f"{server.project}/documents", {"Cookie": f"{COOKIE}=x", "Origin": "null"}, b""),
         404: ("GET", f"/api/v1/events/agent-runs/{uuid4()}", bearer, b""),
         405: ("DELETE", "/api/v1/agents", bearer, b""),
-        413: ("POST", "/api/v1/session", bearer, b"x" * 70_000),
+        413: ("POST", f"{server.project}/agent-runs", bearer, b"x" * 70_000),
     }
 
 

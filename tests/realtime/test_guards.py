@@ -6,9 +6,15 @@ import asyncio
 import contextlib
 import gc
 import resource
+import time
 from pathlib import Path
 
+import pytest
 import websockets
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.settings import SettingCodes
+from hypercorn.protocol.h2 import BUFFER_HIGH_WATER, StreamBuffer
 from live import LiveServer, live_server
 from raw_peer import raw_http, raw_socket
 from seeded import all_gone, seed_run
@@ -127,3 +133,78 @@ async def none_left(peers: set[object]) -> None:
     async with asyncio.timeout(10):
         while peers:
             await asyncio.sleep(0.005)
+
+
+class DeafPeer:
+    """A client over HTTP/2 (prior knowledge) that gives the server no room for any body, and says no more."""
+
+    def __init__(self, server: LiveServer) -> None:
+        self._server = server
+        self._h2 = H2Connection(H2Configuration(client_side=True))
+
+    async def __aenter__(self) -> DeafPeer:
+        host, port = self._server.url.removeprefix("http://").split(":")
+        self._reader, self._writer = await asyncio.open_connection(host, int(port))
+        self._h2.initiate_connection()
+        self._h2.update_settings({SettingCodes.INITIAL_WINDOW_SIZE: 0})
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def get(self, path: str) -> None:
+        """Ask for something."""
+        stream_id = self._h2.get_next_available_stream_id()
+        head = {":method": "GET", ":path": path, ":scheme": "http", ":authority": "localhost"}
+        head["authorization"] = f"Bearer {self._server.token}"
+        self._h2.send_headers(stream_id, list(head.items()), end_stream=True)
+        self._writer.write(self._h2.data_to_send())
+
+    async def read_to_end(self) -> None:
+        """Return when the server has ended the connection."""
+        with contextlib.suppress(ConnectionError):
+            while await self._reader.read(65536):
+                pass
+
+
+def most_buffered() -> int:
+    """The most that waits in one buffer of HTTP/2."""
+    return max((len(thing.buffer) for thing in gc.get_objects() if issubclass(type(thing), StreamBuffer)), default=0)
+
+
+async def test_peer_without_room_over_http2_is_bounded_and_cut(tmp_path: Path) -> None:
+    """With a window of 0 a long log waits in the log, not in memory; after ``stuck_timeout_s`` the peer is cut."""
+    async with live_server(tmp_path, stuck_timeout_s=1.0) as server:
+        run = await seed_run(server)
+        for _ in range(10):
+            await run.progress(*["x" * 900 + str(number) for number in range(100)])
+        async with DeafPeer(server) as peer:
+            started = time.monotonic()
+            for _ in range(3):
+                peer.get(f"/api/v1/events/agent-runs/{run.id}")
+            async with asyncio.timeout(10):
+                while most_buffered() < BUFFER_HIGH_WATER:
+                    await asyncio.sleep(0.01)
+                assert server.home.backend.quotas.connections.taken == 3
+                await peer.read_to_end()
+            assert time.monotonic() - started >= 0.9
+            assert most_buffered() < 2 * BUFFER_HIGH_WATER
+        await all_gone(server)
+
+
+async def test_end_of_an_answer_over_http2_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A short answer that its peer has no room for gives its place back all the same."""
+    monkeypatch.setattr(guards, "DRAIN_S", 0.5)
+    async with live_server(tmp_path) as server:
+        run = await seed_run(server)
+        await run.finish()
+        taken = server.home.backend.quotas.connections
+        async with DeafPeer(server) as peer:
+            peer.get(f"/api/v1/events/agent-runs/{run.id}")
+            async with asyncio.timeout(10):
+                while not taken.taken:
+                    await asyncio.sleep(0.002)
+                while taken.taken:
+                    await asyncio.sleep(0.002)

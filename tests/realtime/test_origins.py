@@ -97,6 +97,19 @@ def test_own_origin_is_the_public_url_where_there_is_one() -> None:
     assert not origins.allows("http://10.0.0.7:8000", "http", "10.0.0.7:8000")
 
 
+def test_other_origin_that_is_allowed_is_not_our_own() -> None:
+    """What only our own pages may do is decided by scheme and host, or the public URL, and never by the list."""
+    cases = {
+        "http://a.example": Origins(None, [ALLOWED]),
+        "https://b.example": Origins("https://b.example", [ALLOWED]),
+    }
+    for own, origins in cases.items():
+        assert origins.is_own(own, "http", "a.example")
+        assert origins.allows(ALLOWED, "http", "a.example")
+        for other in (ALLOWED, "null", "", f"{own}:8443"):
+            assert not origins.is_own(other, "http", "a.example")
+
+
 @PROPERTY
 @given(st.text(max_size=60) | st.from_regex(r"(https?|null)?:?/{0,2}[a-z.:@\[\]0-9]{0,20}", fullmatch=True))
 def test_any_text_is_an_origin_in_one_way_or_none(text: str) -> None:

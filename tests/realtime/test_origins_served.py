@@ -49,17 +49,51 @@ async def ask(server: LiveServer, method: str, path: str, headers: dict[str, str
         return await client.request(method, path, headers=headers, **more)
 
 
-@pytest.mark.parametrize("by", ["cookie", "bearer"])
-async def test_allowed_origins_use_websocket_sse_and_rest_alike(server: LiveServer, by: str) -> None:
-    """Our own and the one in the settings, in any letters' case."""
+@pytest.mark.parametrize(
+    ("by", "origin"),
+    [("cookie", None), ("bearer", None), ("bearer", ALLOWED), ("bearer", "HTTPS://App.example.org:443")],
+)
+async def test_allowed_origins_use_websocket_sse_and_rest_alike(
+    server: LiveServer, by: str, origin: str | None
+) -> None:
+    """Our own (None) by cookie or token, and the one in the settings, in any letters' case, by token."""
     run = f"/api/v1/events/agent-runs/{uuid4()}"
-    for origin in (server.url, ALLOWED, "HTTPS://App.example.org:443"):
-        headers = {**who(server, by), "Origin": origin}
-        assert await shake_hands(server, headers) == 101
-        assert (await ask(server, "GET", run, headers)).json()["error"] == "RUN_NOT_FOUND"
-        assert (await ask(server, "GET", "/api/v1/projects", headers)).status_code == 200
-        document = {"path": "by-origin.md", "content": origin}
-        assert (await ask(server, "POST", f"{server.project}/documents", headers, json=document)).status_code == 201
+    headers = {**who(server, by), "Origin": origin or server.url}
+    assert await shake_hands(server, headers) == 101
+    assert (await ask(server, "GET", run, headers)).json()["error"] == "RUN_NOT_FOUND"
+    assert (await ask(server, "GET", "/api/v1/projects", headers)).status_code == 200
+    document = {"path": "by-origin.md", "content": "x"}
+    assert (await ask(server, "POST", f"{server.project}/documents", headers, json=document)).status_code == 201
+
+
+async def test_cookie_identifies_nobody_for_another_origin_that_is_allowed(server: LiveServer) -> None:
+    """A page of the same site, with whose requests browsers send our cookie, cannot act for who is signed in."""
+    headers = {**who(server, "cookie"), "Origin": ALLOWED}
+    document = {"path": "by-cookie.md", "content": "x"}
+    for answer in (
+        await ask(server, "GET", "/api/v1/projects", headers),
+        await ask(server, "GET", f"/api/v1/events/agent-runs/{uuid4()}", headers),
+        await ask(server, "POST", f"{server.project}/documents", headers, json=document),
+    ):
+        assert (answer.status_code, answer.json()["error"]) == (401, "NOT_AUTHENTICATED")
+    async with websockets.connect(server.ws_url, additional_headers=headers) as socket:
+        await socket.send(json.dumps({"op": "authenticate", "token": server.token, "ref": "mine"}))
+        frame = json.loads(await socket.recv())
+        assert (frame["op"], frame["ref"]) == ("welcome", "mine")
+
+
+async def test_another_origin_that_is_allowed_signs_nobody_in_or_out(server: LiveServer) -> None:
+    """Not by form and not by session, with a cookie or without: 403, and no cookie is set or taken."""
+    for who_asks in ({}, who(server, "cookie")):
+        headers = {**who_asks, "Origin": ALLOWED}
+        for answer in (
+            await ask(server, "POST", "/sign-in", headers, data={"token": server.token}),
+            await ask(server, "POST", "/sign-out", headers),
+            await ask(server, "POST", "/api/v1/session", headers, json={"token": server.token}),
+            await ask(server, "DELETE", "/api/v1/session", headers),
+        ):
+            assert answer.status_code == 403
+            assert "Set-Cookie" not in answer.headers
 
 
 @pytest.mark.parametrize("by", ["cookie", "bearer"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.quotas import BURST_S, Allowances, Places, Quotas, Resource, Scope, TooManyError
+from realtime.quotas import BURST_S, SERVER_UPLOADS, Allowances, Places, Quotas, Resource, Scope, TooManyError
 from realtime.settings import Settings
 from realtime.tokens import Principal
 
@@ -192,3 +192,14 @@ def test_address_stands_for_its_subscriber(one: str, other: str, same: bool) -> 
         assert refused == {("authentication_failures", "address"): 1}
     else:
         assert not same
+
+
+def test_uploads_are_bounded_for_the_whole_server_too() -> None:
+    """However many tenants send documents at once, and without a limit of their own."""
+    limited, refused = quotas(tenant_uploads=0, user_uploads=0)
+    held = [limited.upload(person(tenant=f"t{number}")) for number in range(SERVER_UPLOADS)]
+    with pytest.raises(TooManyError):
+        limited.upload(person(tenant="another"))
+    assert refused == {(Resource.UPLOADS, Scope.SERVER): 1}
+    held[0]()
+    limited.upload(person(tenant="another"))

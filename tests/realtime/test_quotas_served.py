@@ -16,6 +16,7 @@ from metric_values import count
 from raw_peer import raw_http, raw_socket
 from seeded import all_gone, seed_run
 
+from orchestrator.store.quotas import VERSION_BYTES
 from realtime.ports import User
 from realtime.quotas import UNIDENTIFIED_CONNECTIONS
 from realtime.roles import Role
@@ -59,7 +60,7 @@ async def nothing_is_held(server: LiveServer) -> None:
     """Return when no place is taken, and the gauges say so."""
     await all_gone(server)
     quotas = server.home.backend.quotas
-    places = (quotas.connections, quotas.subscriptions, quotas.unidentified)
+    places = (quotas.connections, quotas.subscriptions, quotas.unidentified, quotas.uploads)
     async with asyncio.timeout(10):
         while any(place.taken for place in places):
             await asyncio.sleep(0.002)
@@ -236,7 +237,7 @@ async def test_frames_beyond_the_users_rate_are_4429(tmp_path: Path) -> None:
 
 async def test_runs_and_documents_beyond_the_quota_are_429_and_counted(tmp_path: Path, model: GatedModel) -> None:
     """What the store refuses for a quota is told with Retry-After and counted like the rest."""
-    room = len(SPEC) + 10
+    room = len(SPEC) + 10 + 2 * VERSION_BYTES
     async with live_server(tmp_path, model, user_runs=1, tenant_document_bytes=room) as server:
         await server.start_run()
         assert_refused(await server.http.post(f"{server.project}/agent-runs", json={"agents_selected": ALL_AGENTS}))
@@ -318,3 +319,39 @@ async def test_end_by_the_server_gives_every_place_back(tmp_path: Path, how: str
                 await stream.events()
                 assert count(server, "websocket_closes_total", "1012") == 1
         await nothing_is_held(server)
+
+
+async def test_uploads_at_once_beyond_the_quota_are_429(tmp_path: Path) -> None:
+    """Bodies under way are counted for user and tenant, before they are read, until the request is over or cut."""
+    async with live_server(tmp_path, user_uploads=2, tenant_uploads=3, with_document=False) as server:
+        other = bearer(await server.user_with_role("owner"))
+        path = f"{server.project}/documents"
+        document = {"path": "a.md", "content": "x"}
+        async with contextlib.AsyncExitStack() as stack:
+            for taken, who in enumerate((server.headers, server.headers, other), 1):
+                await stack.enter_async_context(half_upload(server, who))
+                async with asyncio.timeout(10):
+                    while server.home.backend.quotas.uploads.taken < taken:
+                        await asyncio.sleep(0.002)
+                if taken == 2:
+                    assert_refused(await server.http.post(path, json=document))
+            assert_refused(await server.http.post(path, json=document, headers=other))
+            assert count(server, "refused_total", "uploads", "user") == 1
+            assert count(server, "refused_total", "uploads", "tenant") == 1
+        await nothing_is_held(server)
+        assert (await server.http.post(path, json=document)).status_code == 201
+        await nothing_is_held(server)
+
+
+@contextlib.asynccontextmanager
+async def half_upload(server: LiveServer, headers: dict[str, str]) -> AsyncIterator[None]:
+    """An upload that has begun and does not go on; cut at the end."""
+    host, port = server.url.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    lines = [f"POST {server.project}/documents HTTP/1.1", f"Host: {host}", "Content-Type: application/json"]
+    lines += [*(f"{name}: {value}" for name, value in headers.items()), "Content-Length: 1000000", "", "{"]
+    writer.write("\r\n".join(lines).encode())
+    try:
+        yield
+    finally:
+        writer.transport.abort()

@@ -122,10 +122,11 @@ async def test_signing_out_takes_the_same_cookie_back(
 
 @pytest.mark.parametrize(
     ("origin", "status"),
-    [(ALLOWED, 200), ("https://elsewhere.example", 403), ("null", 403), (None, 403)],
+    [("own", 200), (ALLOWED, 403), ("https://elsewhere.example", 403), ("null", 403), (None, 403)],
 )
-async def test_session_is_changed_by_allowed_pages_only(server: LiveServer, origin: str | None, status: int) -> None:
-    """A browser that has a session is neither signed out nor signed in as somebody else by a foreign page."""
+async def test_session_is_changed_by_our_own_pages_only(server: LiveServer, origin: str | None, status: int) -> None:
+    """A browser that has a session is neither signed out nor signed in as somebody else by a page elsewhere."""
+    origin = server.url if origin == "own" else origin
     headers = {"Cookie": f"{COOKIE}={server.token}", **({} if origin is None else {"Origin": origin})}
     other = await server.user_with_role(None, "attacker@localhost")
     async with httpx2.AsyncClient(base_url=server.url, headers=headers) as client:

@@ -90,6 +90,14 @@ async def test_token_of_another_issuer_means_the_user_of_that_address(algorithm:
     assert accounts.asked == [(TENANT, "Owner@localhost")]
 
 
+@pytest.mark.parametrize("email", ["\u212aing@localhost", "owner@lo\u0441alhost", "\u0130@localhost"])
+async def test_email_beyond_ascii_of_a_foreign_token_names_nobody(email: str) -> None:
+    """The Kelvin sign is ``k`` in lower case: whoever may call himself so must not become the one who is."""
+    accounts = Directory()
+    assert "beyond ASCII" in await refused(trusting(accounts=accounts), shared(claims(email=email)))
+    assert accounts.asked == []
+
+
 @pytest.mark.parametrize("changes", [{"email": "stranger@localhost"}, {"tenant": "elsewhere"}])
 async def test_token_that_names_nobody_known_is_refused(changes: dict[str, str]) -> None:
     """Users are added here, not by whoever signs tokens."""

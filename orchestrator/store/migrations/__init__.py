@@ -6,11 +6,13 @@ backup. A revision is a file ``r<number>_<name>.py`` whose revision id is that n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 
 import msgspec
 
+from orchestrator.errors import StoreError
 from orchestrator.store.base import NewerSchemaError, OlderSchemaError
 
 HERE = Path(__file__).parent
@@ -36,6 +38,15 @@ class MigrationReport(msgspec.Struct, frozen=True):
     """What was done to each schema, in that order: the shared one first, then the tenants' by name."""
 
     schemas: tuple[SchemaMigration, ...]
+
+
+def with_what_was_done(error: StoreError, done: Sequence[SchemaMigration]) -> StoreError:
+    """``error``, which ended a migration, as one of its kind whose text says how far that had come."""
+    if not done:
+        return error
+    told = StoreError.__new__(type(error))
+    told.args = (f"{error} Done before that, and kept: {len(done)} schemas up to {done[-1].schema}.",)
+    return told
 
 
 def known_revisions(family: Family) -> tuple[str, ...]:

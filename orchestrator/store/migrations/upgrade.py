@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
 
 import sqlalchemy
@@ -20,6 +22,16 @@ from orchestrator.store.migrations import (
 
 _alembic_is_one = Lock()
 """Alembic keeps what it is doing in module globals."""
+
+
+@contextmanager
+def driver_errors() -> Iterator[None]:
+    """Let the database's errors pass as its driver raised them: the text of SQLAlchemy has the statement, too."""
+    try:
+        yield
+    except sqlalchemy.exc.DBAPIError as error:
+        told = error.orig or error
+        raise told.__cause__ or told from None  # asyncpg's own is the cause of what SQLAlchemy makes of it
 
 
 def upgrade(connection: sqlalchemy.Connection, family: Family, schema: str) -> SchemaMigration:

@@ -29,6 +29,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "METHOD_NOT_ALLOWED": (405, "this address does not take the method"),
     "RUN_ID_CONFLICT": (409, "the run id is taken by a run with another body or project"),
     "DOCUMENT_TOO_LARGE": (413, "a document has more than 5 MB"),
+    "PROJECT_TOO_LARGE": (413, "the documents of the project would have more than 64 MB together"),
     "REQUEST_ENTITY_TOO_LARGE": (413, "the whole request is larger than any may be"),
     "TOO_MANY": (429, "a limit or quota is used up; Retry-After says when to ask again"),
     "INTERNAL": (500, "the server failed; the failure was logged"),

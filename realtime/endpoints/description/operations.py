@@ -121,7 +121,7 @@ OPERATIONS: tuple[Operation, ...] = (
         action=Action.WRITE_DOCUMENTS,
         bodies={JSON: Upload, "multipart/form-data": FILES},
         answers={201: Answer("What is kept now.", Documents)},
-        errors=(*_PROJECT, *_SENT, "INVALID_DOCUMENT", "DOCUMENT_TOO_LARGE"),
+        errors=(*_PROJECT, *_SENT, "INVALID_DOCUMENT", "DOCUMENT_TOO_LARGE", "PROJECT_TOO_LARGE"),
     ),
     Operation(
         method="DELETE",
