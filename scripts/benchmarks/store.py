@@ -165,8 +165,8 @@ def _row(
 
 
 @click.command()
-@click.option("--events", default=2000, show_default=True, help="Events per round and contestant.")
-@click.option("--rounds", default=5, show_default=True, help="Rounds of which the median is told.")
+@click.option("--events", default=500, show_default=True, help="Events per round and contestant.")
+@click.option("--rounds", default=15, show_default=True, help="Rounds of which the median is told.")
 @click.option("--postgres", "url", help="URL of a superuser; default: a server of our own, with fsync.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write the figures there.")
 def store(events: int, rounds: int, url: str | None, file: Path | None) -> None:
