@@ -54,8 +54,8 @@ def known_revisions(family: Family) -> tuple[str, ...]:
     return tuple(sorted(file.stem[1:5] for file in (HERE / family).glob("r[0-9]*.py")))
 
 
-def check_known(family: Family, schema: str, revision: str | None) -> None:
-    """Check that this release can read, or bring to its own tables, a schema at ``revision``; None: it has no tables.
+def check_known(family: Family, schema: str, revision: str | None) -> str:
+    """The newest revision, after checking that this release can bring a schema to it; None: it has no tables yet.
 
     Raises:
         NewerSchemaError: a newer release has written it.
@@ -67,6 +67,7 @@ def check_known(family: Family, schema: str, revision: str | None) -> None:
             f"The tables of {schema} are at revision {revision!r}, which a newer release has written; "
             f"this one knows {known[0]} to {known[-1]}. Use that release, or restore a backup."
         )
+    return known[-1]
 
 
 def check_current(family: Family, schema: str, revision: str | None) -> None:
@@ -77,8 +78,7 @@ def check_current(family: Family, schema: str, revision: str | None) -> None:
         OlderSchemaError: it is behind, or has no tables.
 
     """
-    check_known(family, schema, revision)
-    newest = known_revisions(family)[-1]
+    newest = check_known(family, schema, revision)
     if revision is None:
         raise OlderSchemaError(
             f"The schema {schema} has no Runcast tables yet; expected those of revision {newest!r}. "

@@ -17,7 +17,6 @@ from orchestrator.store.migrations import (
     Family,
     SchemaMigration,
     check_known,
-    known_revisions,
 )
 
 _alembic_is_one = Lock()
@@ -43,8 +42,7 @@ def upgrade(connection: sqlalchemy.Connection, family: Family, schema: str) -> S
     """
     opts = {"version_table": VERSION_TABLE, "version_table_schema": schema}
     before = MigrationContext.configure(connection, opts=opts).get_current_revision()
-    check_known(family, schema, before)
-    newest = known_revisions(family)[-1]
+    newest = check_known(family, schema, before)
     if before != newest:
         _run_revisions(connection, family, schema)
     return SchemaMigration(schema, before, newest)
