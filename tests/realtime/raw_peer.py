@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -102,9 +102,16 @@ class RawHttp:
 
 @contextlib.asynccontextmanager
 async def raw_http(
-    url: str, path: str, headers: Mapping[str, str], *, method: str = "GET", body: bytes = b"", version: str = "1.1"
+    url: str,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    method: str = "GET",
+    body: bytes = b"",
+    parts: Iterable[bytes] = (),
+    version: str = "1.1",
 ) -> AsyncIterator[RawHttp]:
-    """The answer to one request, its head read."""
+    """The answer to one request, its head read; ``parts`` of a body are sent as the server takes them."""
     host = urlsplit(url)
     reader, writer = await asyncio.open_connection(host.hostname, host.port)
     lines = {"Host": host.netloc, **headers}
@@ -113,6 +120,9 @@ async def raw_http(
     head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     try:
         writer.write(f"{method} {path} HTTP/{version}\r\n{head}\r\n".encode() + body)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
         answer = RawHttp(reader, writer)
         await answer.read_head()
         yield answer

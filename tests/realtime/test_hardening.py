@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -17,7 +16,7 @@ import websockets
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from live import LiveServer, live_server
-from raw_peer import RawHttp, raw_http
+from raw_peer import raw_http
 from seeded import seed_run
 from shared_server import shared, shared_database_url, shared_model  # noqa: F401  # fixtures
 
@@ -251,26 +250,6 @@ def chunk(data: bytes) -> bytes:
     return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
-@contextlib.asynccontextmanager
-async def upload(server: LiveServer, path: str, head: dict[str, str], parts: list[bytes]) -> AsyncIterator[RawHttp]:
-    """The answer to a request whose body is sent in parts, for as long as the server takes them."""
-    host, port = server.url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    lines = "".join(f"{name}: {value}\r\n" for name, value in {"Host": f"{host}:{port}", **head}.items())
-    try:
-        writer.write(f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode())
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
-        answer = RawHttp(reader, writer)
-        await answer.read_head()
-        yield answer
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-
 FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="big.md"\r\n\r\n'
 
 
@@ -280,7 +259,7 @@ async def test_endless_upload_is_413(server: LiveServer, kind: str) -> None:
     head = {**server.headers, "Content-Type": kind, "Transfer-Encoding": "chunked"}
     piece = chunk(b"x" * MEBIBYTE)
     parts = [chunk(FORM_HEAD if "form" in kind else b'{"path":"'), *[piece] * (MAX_UPLOAD_BYTES // MEBIBYTE + 1)]
-    async with upload(server, f"{server.project}/documents", head, parts) as answer:
+    async with raw_http(server.url, f"{server.project}/documents", head, method="POST", parts=parts) as answer:
         assert refusal(answer.status, await answer.body()) == (413, "REQUEST_ENTITY_TOO_LARGE")
 
 
@@ -295,7 +274,7 @@ async def test_large_body_is_only_for_documents(server: LiveServer, path: str, c
     head = {**server.headers, "Content-Type": "application/x-www-form-urlencoded", "Origin": server.url}
     head |= {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(size)}
     parts = [chunk(b"x" * size)] if chunked else [b"x" * size]
-    async with upload(server, path, head, parts) as answer:
+    async with raw_http(server.url, path, head, method="POST", parts=parts) as answer:
         assert refusal(answer.status, await answer.body()) in {
             (413, "REQUEST_ENTITY_TOO_LARGE"),
             (404, "NOT_FOUND"),
@@ -309,7 +288,7 @@ async def test_upload_is_refused_before_it_is_read(server: LiveServer) -> None:
     viewer = await server.user_with_role("viewer")
     for token, status in (("nonsense", 401), (viewer, 403)):
         head = {"Authorization": f"Bearer {token}", "Content-Length": str(5 * MEBIBYTE)}
-        async with upload(server, f"{server.project}/documents", head, [b"x"]) as answer:
+        async with raw_http(server.url, f"{server.project}/documents", head, method="POST", parts=[b"x"]) as answer:
             assert answer.status == status
 
 
@@ -365,7 +344,7 @@ async def test_body_that_never_comes_is_408(tmp_path: Path, monkeypatch: pytest.
             (f"{server.project}/documents", "multipart/form-data; boundary=b"),
         ):
             head = {**server.headers, "Content-Type": kind, "Content-Length": "10000"}
-            async with upload(server, path, head, [FORM_HEAD]) as answer:
+            async with raw_http(server.url, path, head, method="POST", parts=[FORM_HEAD]) as answer:
                 assert refusal(answer.status, await answer.body()) == (408, "REQUEST_TIMEOUT")
 
 
