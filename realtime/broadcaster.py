@@ -13,9 +13,11 @@ from functools import partial
 
 import structlog
 
+from realtime.counts import DeliveryCounts
 from realtime.events import Event, RunKey
-from realtime.tail import RunTail
-from realtime.topic import Ending, LogReader, Outlet, Subscription, Topic
+from realtime.outlet import Outlet
+from realtime.tail import RunTail, TailBudget
+from realtime.topic import Ending, LogReader, Subscription, Topic
 
 _log = structlog.get_logger(__name__)
 
@@ -28,16 +30,23 @@ class Broadcaster:
     """
 
     def __init__(
-        self, log: LogReader, *, tail_events: int = 512, tail_bytes: int = 512 * 1024, idle_runs: int = 256
+        self,
+        log: LogReader,
+        *,
+        tail_events: int = 512,
+        tail_bytes: int = 512 * 1024,
+        tails_bytes: int = 64 * 1024 * 1024,
+        idle_runs: int = 256,
     ) -> None:
         self.draining = False
+        self.counts = DeliveryCounts()
         self._log = log
         self._tail_events = tail_events
         self._tail_bytes = tail_bytes
         self._idle_runs = idle_runs
+        self._budget = TailBudget(tails_bytes)
         self._topics: dict[RunKey, Topic] = {}
         self._idle: OrderedDict[RunKey, None] = OrderedDict()
-        self._due: set[Topic] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._guests: set[Callable[[], None]] = set()
         self._empty = asyncio.Event()
@@ -47,12 +56,13 @@ class Broadcaster:
         """Tell viewers of saved events, in the order of their ids. Without viewers it is a silent no-op.
 
         Ids that are known are ignored; after a gap the log is read instead. Viewers are fed in the next turn of the
-        loop, so what is published in one turn leaves together. Never raises.
+        loop, so what is published in one turn leaves together, and at most every `FLUSH_S`. Never raises.
         """
         if not events:
             return
         topic = self._topics.get(key) or self._open(key)
         topic.append(events)
+        self.counts.published += len(events)
         self._keep_or_drop(topic)
 
     def subscribe(
@@ -70,13 +80,6 @@ class Broadcaster:
         self._idle.pop(key, None)
         subscription.feed()
         return subscription
-
-    def flush(self) -> None:
-        """Feed every subscription of the runs that were published to since the last flush."""
-        due, self._due = self._due, set()
-        for topic in due:
-            for subscription in tuple(topic.subscriptions):
-                subscription.feed()
 
     async def reconcile(self) -> None:
         """Compare the heads of watched runs with the log, and read what was not published here."""
@@ -129,8 +132,9 @@ class Broadcaster:
             key,
             self._log,
             self._spawn,
+            self.counts,
             make_tail=partial(RunTail, max_events=self._tail_events, max_bytes=self._tail_bytes),
-            on_grown=self._schedule,
+            on_used=self._note_use,
             on_left=self._keep_or_drop,
         )
         return topic
@@ -147,14 +151,14 @@ class Broadcaster:
             self._drop(next(iter(self._idle)))
 
     def _drop(self, key: RunKey) -> None:
-        del self._idle[key], self._topics[key]
+        del self._idle[key]
+        tail = self._topics.pop(key).tail
+        if tail is not None:
+            self._budget.release(tail)
 
-    def _schedule(self, topic: Topic) -> None:
-        if not topic.subscriptions:
-            return
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._due.add(topic)
+    def _note_use(self, topic: Topic) -> None:
+        if topic.tail is not None and self._topics.get(topic.key) is topic:
+            self._budget.use(topic.tail)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run ``work`` until it is done or the broadcaster closes."""

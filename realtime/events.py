@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from realtime.wire import text_frame
+
 
 class InvalidEventError(ValueError):
     """Something was to be sent that is no event."""
@@ -109,10 +111,15 @@ class Event:
         """The event on SSE: id line, data line, blank line."""
         return encode_sse(self.body, self.id)
 
-    @cached_property
+    @property
     def text(self) -> str:
         """The event on WebSocket: one text message."""
         return f'{{"id":{self.id},{self.body[1:]}'
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The event on WebSocket: the text message in one frame."""
+        return text_frame(self.text.encode())
 
     @cached_property
     def size(self) -> int:

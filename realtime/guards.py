@@ -86,6 +86,8 @@ class _ClosingStream(ws_stream.WSStream):
         if isinstance(event, Pong):
             self._answer_ping(event)
             return
+        if isinstance(event, CloseConnection):
+            Peer.of(self.scope).closing()
         await super()._send_wsproto_event(event)
         too_big = isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG
         if too_big and not self.closed:
@@ -171,7 +173,7 @@ class _WatchedServer(TCPServer):
     """One TCP connection, with its `Peer` in the state that every request on it sees."""
 
     async def run(self) -> None:
-        peer = Peer(self.writer.transport)
+        peer = Peer(self.writer)
         reader: Any = _HeardReader(self.reader, peer)
         self.reader = reader
         self.state = {**self.state, STATE_KEY: peer}

@@ -1,7 +1,7 @@
 """The other end of a connection, as far as the server lets us see it.
 
 The server puts a `Peer` into each connection's ASGI state (``scope["state"]["peer"]``). Under a server that does not,
-there is an unknown peer: its silence cannot be noticed and it cannot be cut off, that is then the server's business.
+there is an unknown peer: its silence cannot be noticed, it cannot be cut off, and nothing is written to it directly.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ STATE_KEY = "peer"
 class Peer:
     """One TCP peer. ``heard_at`` is when a byte of it was last read, by the monotonic clock."""
 
-    def __init__(self, transport: asyncio.WriteTransport | None = None) -> None:
+    def __init__(self, writer: asyncio.StreamWriter | None = None) -> None:
         self.heard_at = time.monotonic()
-        self._transport = transport
+        self._writer = writer
         self._ping: Callable[[], Awaitable[None]] | None = None
+        self._on_closing: Callable[[], None] | None = None
 
     @classmethod
     def of(cls, scope: Mapping[str, Any]) -> Peer:
@@ -31,7 +32,12 @@ class Peer:
     @property
     def known(self) -> bool:
         """True where ``heard_at`` follows what is read, and `abort` does something."""
-        return self._transport is not None
+        return self._writer is not None
+
+    @property
+    def writer(self) -> asyncio.StreamWriter | None:
+        """Where bytes can be written to it past the server; None: nowhere, or no longer."""
+        return None if self._writer is None or self._writer.is_closing() else self._writer
 
     def set_ping(self, ping: Callable[[], Awaitable[None]]) -> None:
         """From now on `ping` sends a WebSocket ping by this."""
@@ -46,7 +52,16 @@ class Peer:
         """A byte was read."""
         self.heard_at = time.monotonic()
 
+    def call_when_closing(self, callback: Callable[[], None]) -> None:
+        """Call back before the server says goodbye to the peer: after that nothing may be written to it."""
+        self._on_closing = callback
+
+    def closing(self) -> None:
+        """The server is about to write the last that it writes."""
+        if self._on_closing is not None:
+            self._on_closing()
+
     def abort(self) -> None:
         """Cut the connection without waiting for anything."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self._writer is not None:
+            self._writer.transport.abort()

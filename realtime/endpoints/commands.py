@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import structlog
 from msgspec import UNSET
@@ -26,7 +26,7 @@ from realtime.frames import (
     Unsubscribe,
     Unsubscribed,
 )
-from realtime.outlet import AsgiOutlet
+from realtime.outlet import MessageOutlet
 from realtime.ports import Ack as KeptAck
 from realtime.ports import Membership, RefusedError
 from realtime.protocol import ProtocolError, error_frame, judge_ack
@@ -50,14 +50,14 @@ class RunCommands:
     ``fail`` ends the connection where a run, by its id, can no longer be served on it.
     """
 
-    def __init__(self, backend: Backend, outlet: AsgiOutlet[str], fail: Callable[[str], None]) -> None:
+    def __init__(self, backend: Backend, outlet: MessageOutlet, fail: Callable[[str], None]) -> None:
         self._backend = backend
         self._outlet = outlet
         self._fail = fail
         self._watches = WatchList(backend.broadcaster, outlet, backend.limits)
         self._unsaved: dict[tuple[RunKey, str], KeptAck] = {}
-        self._acked = asyncio.Event()
-        self._resets: set[asyncio.Task[None]] = set()
+        self._saving: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def obey(self, command: Subscribe | Unsubscribe | Ack, principal: Principal) -> None:
         """Do what the client asks.
@@ -145,9 +145,7 @@ class RunCommands:
         if ending is Ending.FAILED:
             self._fail(watch.key.run_id)
             return
-        task = asyncio.get_running_loop().create_task(self._reset(watch))
-        self._resets.add(task)
-        task.add_done_callback(self._resets.discard)
+        self._spawn(self._reset(watch))
 
     async def _reset(self, watch: Watch) -> None:
         """The log lost what the watch was due: tell the state now, and go on from there."""
@@ -187,20 +185,21 @@ class RunCommands:
             if watch.client_id is not None:
                 kept = KeptAck(watch.key, watch.user_id, watch.client_id, watch.acked)
                 self._unsaved[watch.key, watch.client_id] = kept
-                self._acked.set()
+                self._save_soon()
         self._outlet.send(Acked(run_id=watch.key.run_id, event_id=watch.acked, ref=command.ref).encode())
 
-    async def keep_acks(self) -> None:
-        """Keep acks a little after they come, until cancelled."""
-        while True:
-            await self._acked.wait()
-            await asyncio.sleep(ACKS_EVERY_S)
-            await self.save_acks()
+    def _save_soon(self) -> None:
+        """Keep acks a little after they come."""
+        if self._saving is None:
+            loop = asyncio.get_running_loop()
+            self._saving = loop.call_later(ACKS_EVERY_S, lambda: self._spawn(self.save_acks()))
 
     async def save_acks(self) -> None:
         """Keep every ack that was received. One that cannot be kept is lost: the viewer then sees more again."""
         unsaved, self._unsaved = self._unsaved, {}
-        self._acked.clear()
+        if self._saving is not None:
+            self._saving.cancel()
+            self._saving = None
         if not unsaved:
             return
         try:
@@ -210,9 +209,15 @@ class RunCommands:
 
     def close(self) -> None:
         """End every subscription; acks can still be saved."""
-        for task in self._resets:
+        for task in self._tasks:
             task.cancel()
         self._watches.close()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run ``work`` until it is done or the connection ends."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
 
 def _not_subscribed(command: Unsubscribe | Ack) -> ProtocolError:

@@ -1,6 +1,6 @@
-"""The life of one WebSocket connection: its reader, its one writer, its timers, who it speaks for, and how it ends.
+"""The life of one WebSocket connection: its reader, its outlet, its timers, who it speaks for, and how it ends.
 
-Timers live apart from the writer, so that a send that blocks freezes none of them.
+Timers live apart from what sends, so that a send that blocks freezes none of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from realtime.endpoints.backend import Backend
 from realtime.endpoints.commands import RunCommands
 from realtime.endpoints.failures import address_of
 from realtime.endpoints.identity import Identity, too_many
+from realtime.endpoints.outlets import PING, socket_outlet
 from realtime.events import HEARTBEAT_TEXT
 from realtime.frames import (
     Ack,
@@ -39,8 +40,6 @@ _log = structlog.get_logger(__name__)
 GOODBYE_S = 2.0
 """How long what was still to be sent may take at the end."""
 DRAIN_RETRY_MS = 1000
-PING = "ping"
-"""Stands among the messages for a WebSocket ping: the one writer sends it. No JSON message is equal to it."""
 
 
 class Connection:
@@ -52,14 +51,16 @@ class Connection:
         self._websocket = websocket
         self._token = token
         self._peer = Peer.of(websocket.scope)
-        self._outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
+        self._outlet = socket_outlet(websocket.scope)
+        self._peer.call_when_closing(self._outlet.finish)
         self._session = Session(backend.limits, now)
         self._identity = Identity(backend, address_of(websocket), self._outlet.send, self._fail)
         self._commands = RunCommands(backend, self._outlet, self._break_off)
         self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
         self._heard_at = now
-        self._sent_at = now
         self._pinged_at = now
+        self._beat_at = now
+        self._timer: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Serve the connection until either side ends it; nothing of it is left behind then."""
@@ -69,16 +70,18 @@ class Connection:
     async def _run(self) -> None:
         gone = self._backend.broadcaster.on_drain(self._drain)
         loop = asyncio.get_running_loop()
-        writer = loop.create_task(self._write())
-        tasks = [loop.create_task(work) for work in (self._serve(), self._beat(), self._commands.keep_acks())]
-        for task in (writer, *tasks):
-            task.add_done_callback(self._notice_failure)
+        writer = loop.create_task(self._write(self._outlet)) if isinstance(self._outlet, AsgiOutlet) else None
+        serving = loop.create_task(self._serve())
+        for task in (writer, serving):
+            if task is not None:
+                task.add_done_callback(self._notice_failure)
         code: CloseCode | None = None
         try:
+            self._beat()
             code = await self._closing
         finally:
             self._backend.metrics.websocket_closed(code)
-            ending = loop.create_task(self._finish(tasks, writer, code or CloseCode.NORMAL))
+            ending = loop.create_task(self._finish(serving, writer, code or CloseCode.NORMAL))
             ending.add_done_callback(lambda _: gone())
             try:
                 await asyncio.shield(ending)
@@ -86,14 +89,15 @@ class Connection:
                 await ending  # the client left in the middle of the goodbye
                 raise
 
-    async def _finish(self, tasks: list[asyncio.Task[None]], writer: asyncio.Task[None], code: CloseCode) -> None:
+    async def _finish(self, serving: asyncio.Task[None], writer: asyncio.Task[None] | None, code: CloseCode) -> None:
         """Stop all work, keep what was acked, say goodbye."""
         self._session.closed()
         self._commands.close()
         self._identity.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
         await self._commands.save_acks()
         await self._say_goodbye(writer, code)
 
@@ -113,25 +117,26 @@ class Connection:
             _log.error("a connection failed", exc_info=error)
             self._end(CloseCode.INTERNAL)
 
-    async def _say_goodbye(self, writer: asyncio.Task[None], code: CloseCode) -> None:
+    async def _say_goodbye(self, writer: asyncio.Task[None] | None, code: CloseCode) -> None:
         """Send what is still due, then close; a peer that takes neither is cut off."""
         self._outlet.finish()
         try:
             async with asyncio.timeout(GOODBYE_S):
-                await asyncio.gather(writer, return_exceptions=True)
+                if writer is not None:
+                    await asyncio.gather(writer, return_exceptions=True)
                 await self._websocket.close(code, code.name.lower().replace("_", " "))
         except TimeoutError:
             self._peer.abort()
         finally:
-            writer.cancel()
+            if writer is not None:
+                writer.cancel()
 
-    async def _write(self) -> None:
-        async for message in self._outlet:
+    async def _write(self, outlet: AsgiOutlet[str]) -> None:
+        async for message in outlet:
             if message == PING:
                 await self._peer.ping()
-                continue
-            await self._websocket.send(message)
-            self._sent_at = time.monotonic()
+            else:
+                await self._websocket.send(message)
 
     async def _serve(self) -> None:
         """Find out who it is, then obey frame after frame."""
@@ -198,30 +203,29 @@ class Connection:
         await self._identity.take(token, ref)
         self._session.identified()
 
-    async def _beat(self) -> None:
+    def _beat(self) -> None:
         """Break our silence with heartbeats and the peer's with pings; let go of one that stays silent or stuck."""
         settings = self._backend.settings
-        while True:
-            now = time.monotonic()
-            heard_at = max(self._heard_at, self._peer.heard_at)
-            stalled_since = self._outlet.stalled_since
-            stuck_at = (stalled_since or now) + settings.stuck_timeout_s
-            gone_at = heard_at + settings.idle_timeout_s if self._peer.known else float("inf")
-            beat_at = self._sent_at + settings.heartbeat_s
-            ping_at = max(heard_at, self._pinged_at) + settings.heartbeat_s
-            if self._outlet.overflowed or now >= min(stuck_at, gone_at):
-                self._peer.abort()
-                self._end(CloseCode.TOO_SLOW)
-                return
-            if now >= beat_at:
-                if stalled_since is None:
-                    self._outlet.send(HEARTBEAT_TEXT)
-                self._sent_at = now
-            elif now >= ping_at:
-                self._outlet.send(PING)
-                self._pinged_at = now
-            else:
-                await asyncio.sleep(min(stuck_at, gone_at, beat_at, ping_at) - now)
+        now = time.monotonic()
+        heard_at = max(self._heard_at, self._peer.heard_at)
+        stalled_since = self._outlet.stalled_since
+        stuck_at = (stalled_since or now) + settings.stuck_timeout_s
+        gone_at = heard_at + settings.idle_timeout_s if self._peer.known else float("inf")
+        if self._outlet.overflowed or now >= min(stuck_at, gone_at):
+            self._peer.abort()
+            self._end(CloseCode.TOO_SLOW)
+            return
+        beat_at = max(self._outlet.sent_at, self._beat_at) + settings.heartbeat_s
+        ping_at = max(heard_at, self._pinged_at) + settings.heartbeat_s
+        if now >= beat_at:
+            if stalled_since is None:
+                self._outlet.send(HEARTBEAT_TEXT)
+            beat_at = self._beat_at = now
+        elif now >= ping_at:
+            self._outlet.send(PING)
+            ping_at = self._pinged_at = now
+        wait = min(stuck_at, gone_at, beat_at, ping_at) - now
+        self._timer = asyncio.get_running_loop().call_later(wait, self._beat)
 
     def _drain(self) -> None:
         self._outlet.send(Draining(retry_after_ms=DRAIN_RETRY_MS).encode())

@@ -13,10 +13,11 @@ from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.body import ending_of_request
 from realtime.endpoints.guard import find_run, identify, parse_id
+from realtime.endpoints.outlets import stream_outlet
 from realtime.endpoints.start import find_start
 from realtime.events import RunKey
 from realtime.metrics import Transport
-from realtime.outlet import AsgiOutlet
+from realtime.outlet import AsgiOutlet, DirectOutlet
 from realtime.ports import Membership, RefusedError
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot, unfold
@@ -40,7 +41,7 @@ def events_blueprint(backend: Backend) -> Blueprint:
         if run.ended and not isinstance(start, Reset) and start.cursor == run.last_event_id:
             return Response(status=204)
         _take_place(backend, principal)
-        stream = _RunStream(backend, principal, run)
+        stream = _RunStream(backend, principal, run, stream_outlet(request.scope))
         response = build_sse_response(
             stream.events(start.cursor, start.reason if isinstance(start, Reset) else None),
             UUID(run_id),
@@ -70,17 +71,28 @@ def _take_place(backend: Backend, principal: Principal) -> None:
 class _RunStream:
     """One viewer of one run."""
 
-    def __init__(self, backend: Backend, principal: Principal, run: RunSnapshot) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        principal: Principal,
+        run: RunSnapshot,
+        outlet: AsgiOutlet[bytes] | DirectOutlet[bytes],
+    ) -> None:
         self._backend = backend
         self._principal = principal
         self._key = RunKey(principal.tenant, run.id)
         self._run = run
-        self._outlet: AsgiOutlet[bytes] = AsgiOutlet(lambda event: event.sse)
+        self._outlet = outlet
         self._lost = False
         self._over = False
 
-    async def events(self, cursor: int, reason: ResetReason | None) -> AsyncGenerator[bytes, None]:
-        """The state now where a reset is due, then every event after ``cursor``, until there can be no more."""
+    async def events(
+        self, cursor: int, reason: ResetReason | None
+    ) -> AsyncGenerator[bytes | DirectOutlet[bytes], None]:
+        """The state now where a reset is due, then every event after ``cursor``, until there can be no more.
+
+        They leave past this generator where the connection can be lent: then it gives the outlet that does it.
+        """
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._stop)
         gone = self._backend.broadcaster.on_drain(self._outlet.finish)
@@ -94,10 +106,11 @@ class _RunStream:
                 subscription = self._backend.broadcaster.subscribe(
                     self._key, cursor, self._outlet, self._on_end, head=self._run.last_event_id
                 )
-                async for wire in self._outlet:
-                    if self._over:
-                        return
-                    yield wire
+                if isinstance(self._outlet, AsgiOutlet):
+                    async for wire in self._outlet:
+                        yield wire
+                else:
+                    yield self._outlet
             if self._lost:
                 run = await self._find_run()
                 if run is not None:
@@ -117,7 +130,7 @@ class _RunStream:
     def _stop(self) -> None:
         """The viewer may see nothing more, not even what waits."""
         self._over = True
-        self._outlet.finish()
+        self._outlet.cut()
 
     async def _find_run(self) -> RunSnapshot | None:
         """The run as it is now; None where there is none any more, or not for this viewer."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from realtime.broadcaster import Broadcaster
 from realtime.events import RunKey
 from realtime.frames import CloseCode, ErrorCode, Limits, Ref
-from realtime.outlet import AsgiOutlet
+from realtime.outlet import Outlet
 from realtime.protocol import ProtocolError
 from realtime.topic import Ending, Subscription
 
@@ -72,7 +72,7 @@ class Watch:
 class WatchList:
     """The watches of one connection, at most ``limits.subscriptions`` of them live."""
 
-    def __init__(self, broadcaster: Broadcaster, outlet: AsgiOutlet[str], limits: Limits) -> None:
+    def __init__(self, broadcaster: Broadcaster, outlet: Outlet, limits: Limits) -> None:
         self._broadcaster = broadcaster
         self._outlet = outlet
         self._limits = limits

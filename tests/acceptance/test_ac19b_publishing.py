@@ -36,7 +36,7 @@ def make_event(run_id: str, event_id: int) -> Event:
 
 def outlet() -> AsgiOutlet[str]:
     """Where the bytes of one viewer go."""
-    return AsgiOutlet(lambda event: event.text)
+    return AsgiOutlet(lambda page: [event.text for event in page.events])
 
 
 def ignore(ending: Ending) -> None:

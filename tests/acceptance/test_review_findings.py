@@ -60,7 +60,7 @@ async def test_m1_failure_leaves_no_step_open(server: LiveServer, model: GatedMo
 
 async def test_l3_what_waits_for_a_viewer_is_bounded() -> None:
     """L-3: a viewer that takes nothing costs a bounded number of bytes, whatever is sent to it."""
-    outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
+    outlet: AsgiOutlet[str] = AsgiOutlet(lambda page: [event.text for event in page.events])
     for _ in range(4 * LIMIT_BYTES // 1024):
         outlet.send("x" * 1024)
     assert outlet.overflowed

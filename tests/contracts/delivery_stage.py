@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from realtime.broadcaster import Broadcaster
 from realtime.events import Event, RunKey
+from realtime.page import Page
 from realtime.topic import Ending, Subscription
 
 KEY = RunKey("demo", "run")
@@ -56,7 +57,7 @@ class ListLog:
 
 
 class ListOutlet:
-    """An outlet that notes what it is handed and can be shut and opened."""
+    """An outlet that notes what it is handed and can be shut and opened; it shuts itself after so many pages."""
 
     def __init__(self, *, takes: int = 1_000_000) -> None:
         self.got: list[int] = []
@@ -69,11 +70,14 @@ class ListOutlet:
     def call_when_ready(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
 
-    def send_events(self, events: Sequence[Event]) -> int:
-        taken = [event.id for event in events[: self._takes]]
-        self.got += taken
-        self.batches.append(taken)
-        return len(taken)
+    def send_page(self, page: Page) -> int:
+        assert self.ready
+        assert page.events
+        self.batches.append([event.id for event in page.events])
+        self.got += self.batches[-1]
+        self._takes -= 1
+        self.ready = self._takes > 0
+        return len(page.frames)
 
     def open(self) -> None:
         """Take more again."""
@@ -104,7 +108,7 @@ class ListOutlet:
 class BrokenOutlet(ListOutlet):
     """An outlet that fails when it is handed something."""
 
-    def send_events(self, events: Sequence[Event]) -> int:
+    def send_page(self, page: Page) -> int:
         raise RuntimeError("this outlet is broken")
 
 

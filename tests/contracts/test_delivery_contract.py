@@ -31,7 +31,6 @@ def test_publish_and_subscribe_are_single_turns() -> None:
     for function in (
         Broadcaster.publish,
         Broadcaster.subscribe,
-        Broadcaster.flush,
         Subscription.feed,
         AsgiOutlet.send,
     ):
@@ -109,8 +108,12 @@ async def test_event_is_encoded_once_for_all_viewers(
 
     monkeypatch.setattr(events_module, "encode_body", counting)
     delivery.publish(KEY, log.add(1))
-    texts: list[AsgiOutlet[str]] = [AsgiOutlet(lambda event: event.text) for _ in range(100)]
-    wires: list[AsgiOutlet[bytes]] = [AsgiOutlet(lambda event: event.sse) for _ in range(100)]
+    texts: list[AsgiOutlet[str]] = [
+        AsgiOutlet(lambda page: [event.text for event in page.events]) for _ in range(100)
+    ]
+    wires: list[AsgiOutlet[bytes]] = [
+        AsgiOutlet(lambda page: [event.sse for event in page.events]) for _ in range(100)
+    ]
     for outlet in (*texts, *wires):
         delivery.subscribe(KEY, 0, outlet, lambda ending: None)
     delivery.publish(KEY, log.add(9))

@@ -8,7 +8,8 @@ from delivery_stage import KEY, ListLog, ListOutlet, watch
 
 from realtime.broadcaster import Broadcaster
 from realtime.events import RunKey
-from realtime.topic import PAGE, Ending
+from realtime.page import PAGE_EVENTS
+from realtime.topic import Ending
 
 
 async def test_gap_is_mended_from_the_log(delivery: Broadcaster, log: ListLog) -> None:
@@ -67,7 +68,7 @@ async def test_tail_smaller_than_the_backlog_is_served_from_the_log(log: ListLog
     for outlet in (first, late):
         assert await outlet.ended() is Ending.FINISHED
         assert outlet.got == list(range(1, 502))
-    assert max(len(batch) for batch in late.batches) <= PAGE
+    assert max(len(batch) for batch in late.batches) <= PAGE_EVENTS
     await delivery.close()
 
 

@@ -9,7 +9,9 @@ import pytest
 from delivery_stage import KEY, BrokenOutlet, ListLog, ListOutlet, watch
 
 from realtime.broadcaster import Broadcaster
+from realtime.events import RunKey
 from realtime.outlet import LIMIT_BYTES, MARK_BYTES, AsgiOutlet
+from realtime.page import PAGE_BYTES, PAGE_EVENTS, Page
 from realtime.topic import Ending
 
 
@@ -35,31 +37,39 @@ async def test_shut_viewer_costs_others_nothing_and_continues_at_its_cursor(
     assert shut.got == free.got
 
 
-async def test_outlet_that_takes_a_part_is_handed_the_rest(delivery: Broadcaster, log: ListLog) -> None:
-    """Invariant 5: an outlet may take fewer events than it is handed; the cursor stands at the last it took."""
-    log.add(300)
-    crumbs = ListOutlet(takes=1)
-    watch(delivery, crumbs)
-    await crumbs.has(300)
-    delivery.publish(KEY, log.add(1, last=True))
-    assert await crumbs.ended() is Ending.FINISHED
-    assert crumbs.got == list(range(1, 302))
+async def test_page_is_bounded_in_events_and_bytes(delivery: Broadcaster, log: ListLog) -> None:
+    """Invariant 5: what one viewer is handed at a time has a bounded size, from memory and from the log."""
+    for size in (0, 20_000):
+        for key in (RunKey("demo", f"published-{size}"), RunKey("demo", f"read-{size}")):
+            made = log.add(300, key=key, size=size)
+            if key.run_id.startswith("published"):
+                delivery.publish(key, made)
+            outlet = ListOutlet()
+            watch(delivery, outlet, key=key)
+            await outlet.has(300)
+            assert outlet.got == list(range(1, 301))
+            assert max(len(batch) for batch in outlet.batches) == (4 if size else PAGE_EVENTS)
+
+
+def texts(page: Page) -> list[str]:
+    """A page as WebSocket messages."""
+    return [event.text for event in page.events]
 
 
 @pytest.mark.parametrize("size", [0, 3_000, 50_000, 2 * LIMIT_BYTES])
 async def test_asgi_outlet_owes_a_bounded_number_of_bytes(delivery: Broadcaster, log: ListLog, size: int) -> None:
-    """Invariant 5: nothing is lost and at most the mark and one event wait, however large events are."""
-    outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
+    """Invariant 5: nothing is lost and at most the mark and one page wait, however large events are."""
+    outlet: AsgiOutlet[str] = AsgiOutlet(texts)
     subscription = delivery.subscribe(KEY, 0, outlet, lambda ending: outlet.finish())
     count = 20 if size > LIMIT_BYTES else 300
     for _ in range(0, count, 20):
         delivery.publish(KEY, log.add(20, size=size))
         await asyncio.sleep(0)
-        assert outlet.waiting_bytes <= MARK_BYTES + size + 200
+        assert outlet.waiting_bytes <= MARK_BYTES + PAGE_BYTES + size + 200
     delivery.publish(KEY, log.add(1, last=True))
     got = []
     async for text in outlet:
-        assert outlet.waiting_bytes <= MARK_BYTES + size + 200
+        assert outlet.waiting_bytes <= MARK_BYTES + PAGE_BYTES + size + 200
         got.append(json.loads(text)["id"])
     assert got == list(range(1, count + 2))
     assert not outlet.overflowed
@@ -68,7 +78,7 @@ async def test_asgi_outlet_owes_a_bounded_number_of_bytes(delivery: Broadcaster,
 
 async def test_asgi_outlet_that_dropped_a_message_stays_overflowed() -> None:
     """Control frames that nobody takes are dropped beyond a limit, and the outlet says so for good."""
-    outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
+    outlet: AsgiOutlet[str] = AsgiOutlet(texts)
     frame = "x" * 1000
     while not outlet.overflowed:
         outlet.send(frame)
@@ -80,7 +90,7 @@ async def test_asgi_outlet_that_dropped_a_message_stays_overflowed() -> None:
 
 async def test_asgi_outlet_cancelled_while_waiting_loses_nothing() -> None:
     """Taking the next message can be cancelled at any time; the message is the next one still."""
-    outlet: AsgiOutlet[str] = AsgiOutlet(lambda event: event.text)
+    outlet: AsgiOutlet[str] = AsgiOutlet(texts)
     taken: list[str] = []
     for number in range(40):
         waiting = asyncio.ensure_future(anext(outlet))

@@ -14,6 +14,7 @@ from seeded import seed_run
 
 from realtime.access import AccessWatch
 from realtime.endpoints.events import _RunStream
+from realtime.outlet import AsgiOutlet
 from realtime.ports import Membership
 from realtime.topic import Ending
 
@@ -207,10 +208,11 @@ async def test_slow_viewer_that_lost_its_role_gets_nothing_more_over_sse(quick: 
     await run.finish()
     snapshot = await quick.home.backend.runs.get_run(run.key)
     assert snapshot is not None
-    stream = _RunStream(quick.home.backend, principal, snapshot)
+    outlet: AsgiOutlet[bytes] = AsgiOutlet(lambda page: [page.sse])
+    stream = _RunStream(quick.home.backend, principal, snapshot, outlet)
     events = stream.events(0, None)
     await anext(events)
-    assert stream._outlet.waiting_bytes
+    assert outlet.waiting_bytes
     stream._on_end(Ending.LOST)
     await _set_role(quick, "somebody@localhost", None)
     await quick.home.backend.access.check()
@@ -225,7 +227,7 @@ async def test_state_after_a_lost_log_is_for_those_who_may_still_see_it(quick: L
     assert snapshot is not None
     for role in ("qa-automation", None):
         await _set_role(quick, "somebody@localhost", role)
-        events = _RunStream(quick.home.backend, principal, snapshot)
+        events = _RunStream(quick.home.backend, principal, snapshot, AsgiOutlet(lambda page: [page.sse]))
         told = events.events(0, None)
         await anext(told)
         events._on_end(Ending.LOST)

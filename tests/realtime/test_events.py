@@ -98,7 +98,7 @@ def test_encodings_are_made_once() -> None:
     """Invariant 4: every viewer gets the very same encoded event."""
     event = Event(RUN_ID, 1, "queued", "{}")
     assert event.sse is event.sse
-    assert event.text is event.text
+    assert event.frame is event.frame
     assert event.body is event.body
 
 

@@ -15,6 +15,8 @@ from live import LiveServer, live_server
 from raw_peer import RawHttp, RawSocket, raw_http, raw_socket
 from seeded import SeededRun, all_gone, seed_run
 
+from realtime.outlet import MARK_BYTES, DirectOutlet
+from realtime.page import PAGE_BYTES
 from realtime.settings import Settings, SettingsError
 
 BIG = "x" * 20_000
@@ -183,7 +185,10 @@ async def test_slow_viewer_is_fed_from_its_cursor_when_it_drains(tmp_path: Path)
         async with raw_socket(server.ws_url, server.headers, receive_buffer=128 * 1024) as raw, watched(raw, run.id):
             await fill(run, 400)
             (subscription,) = next(iter(server.home.backend.broadcaster._topics.values())).subscriptions
-            assert subscription._outlet._bytes < 64 * 1024 + 128 * (len(BIG) + 1024)
+            outlet = subscription._outlet
+            assert isinstance(outlet, DirectOutlet)
+            assert outlet.stalled_since is not None
+            assert outlet._transport.get_write_buffer_size() < MARK_BYTES + 2 * PAGE_BYTES
             ids: list[Any] = []
             while len(ids) < 400:
                 frame = await raw.read_json() or {}

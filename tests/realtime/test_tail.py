@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from properties import PROPERTY
 
 from realtime.events import Event
-from realtime.tail import Appended, RunTail
+from realtime.page import PAGE_EVENTS, Page
+from realtime.tail import SHARED_PAGES, Appended, RunTail, TailBudget
 
 
 def event(event_id: int, size: int = 2) -> Event:
@@ -22,17 +22,17 @@ def terminal(event_id: int) -> Event:
     return Event("r", event_id, "complete", '{"all_done":true}')
 
 
-def ids(events: list[Event] | None) -> list[int] | None:
+def ids(page: Page | None) -> list[int] | None:
     """The ids of what `RunTail.after` found."""
-    return None if events is None else [found.id for found in events]
+    return None if page is None else [found.id for found in page.events]
 
 
 def test_tail_that_is_new_knows_its_head_and_holds_nothing() -> None:
     """A tail that begins at a head serves who is there already, and nobody from before."""
     tail = RunTail(7)
     assert (tail.floor, tail.head, tail.bytes, tail.ended) == (7, 7, 0, False)
-    assert tail.after(7, 10) == []
-    assert tail.after(6, 10) is None
+    assert ids(tail.after(7)) == []
+    assert tail.after(6) is None
 
 
 def test_tail_takes_only_the_next_event() -> None:
@@ -43,7 +43,7 @@ def test_tail_takes_only_the_next_event() -> None:
     assert (tail.head, tail.bytes) == (7, 0)
     assert tail.append(event(8)) is Appended.ADDED
     assert tail.append(event(8)) is Appended.KNOWN
-    assert ids(tail.after(7, 10)) == [8]
+    assert ids(tail.after(7)) == [8]
 
 
 def test_tail_returns_the_very_events() -> None:
@@ -51,7 +51,9 @@ def test_tail_returns_the_very_events() -> None:
     tail = RunTail(0)
     one = event(1)
     tail.append(one)
-    assert tail.after(0, 1) == [one]
+    page = tail.after(0)
+    assert page is not None
+    assert page.events == [one]
 
 
 def test_tail_over_its_number_loses_the_oldest() -> None:
@@ -60,8 +62,8 @@ def test_tail_over_its_number_loses_the_oldest() -> None:
     for event_id in range(1, 6):
         tail.append(event(event_id))
     assert tail.floor == 2
-    assert ids(tail.after(2, 10)) == [3, 4, 5]
-    assert tail.after(1, 10) is None
+    assert ids(tail.after(2)) == [3, 4, 5]
+    assert tail.after(1) is None
 
 
 def test_tail_over_its_bytes_loses_the_oldest_but_keeps_the_newest() -> None:
@@ -69,18 +71,45 @@ def test_tail_over_its_bytes_loses_the_oldest_but_keeps_the_newest() -> None:
     tail = RunTail(0, max_bytes=5000)
     tail.append(event(1))
     tail.append(event(2, 5000))
-    assert (tail.floor, ids(tail.after(1, 10))) == (1, [2])
+    assert (tail.floor, ids(tail.after(1))) == (1, [2])
     tail.append(event(3))
-    assert (tail.floor, ids(tail.after(2, 10)), tail.bytes) == (2, [3], event(3).size)
+    assert (tail.floor, ids(tail.after(2)), tail.bytes) == (2, [3], event(3).size)
 
 
-@pytest.mark.parametrize("limit", [0, 1, 2, 100])
-def test_after_gives_up_to_its_limit(limit: int) -> None:
-    """What is beyond the limit is asked for with the next cursor."""
+def test_after_gives_pages_that_viewers_share() -> None:
+    """Invariant 4: equal cursors get the same page, with its bytes, until something is appended."""
     tail = RunTail(0)
-    for event_id in range(1, 4):
+    for event_id in range(1, PAGE_EVENTS + 3):
         tail.append(event(event_id))
-    assert ids(tail.after(1, limit)) == [2, 3][:limit]
+    page = tail.after(0)
+    assert ids(page) == list(range(1, PAGE_EVENTS + 1))
+    assert tail.after(0) is page
+    assert ids(tail.after(PAGE_EVENTS)) == [PAGE_EVENTS + 1, PAGE_EVENTS + 2]
+    for cursor in range(2 * SHARED_PAGES):
+        tail.after(cursor)
+    assert tail.after(0) is not page
+    tail.append(event(PAGE_EVENTS + 3))
+    assert ids(tail.after(PAGE_EVENTS)) == [PAGE_EVENTS + 1, PAGE_EVENTS + 2, PAGE_EVENTS + 3]
+
+
+def test_budget_over_its_bytes_has_the_least_recently_used_forget() -> None:
+    """All tails together stay within a number of bytes; one that forgot still knows its head."""
+    tails = [RunTail(0) for _ in range(3)]
+    budget = TailBudget(2 * event(1).size)
+    for tail in tails[:2]:
+        tail.append(event(1))
+        budget.use(tail)
+    budget.use(tails[0])
+    tails[2].append(event(1))
+    budget.use(tails[2])
+    assert [tail.bytes for tail in tails] == [event(1).size, 0, event(1).size]
+    assert (tails[1].floor, tails[1].head, budget.bytes) == (1, 1, 2 * event(1).size)
+    assert tails[1].after(0) is None
+    budget.release(tails[0])
+    assert budget.bytes == event(1).size
+    tails[2].append(event(2, 100_000))
+    budget.use(tails[2])
+    assert ids(tails[2].after(0)) == [1, 2], "the one in use stays, whatever its size"
 
 
 def test_tail_has_ended_with_the_terminal_event() -> None:
@@ -94,27 +123,23 @@ def test_tail_has_ended_with_the_terminal_event() -> None:
 
 
 class TailAgainstList(RuleBasedStateMachine):
-    """Any sequence of offers and questions; the model is a plain list of everything that was ever taken."""
+    """Any sequence of offers and questions; the model is a plain list of what is to be held."""
 
     @initialize(head=st.integers(0, 20), max_events=st.integers(1, 6), max_bytes=st.integers(600, 6000))
     def begin(self, head: int, max_events: int, max_bytes: int) -> None:
         self.tail = RunTail(head, max_events=max_events, max_bytes=max_bytes)
-        self.begun_at = head
+        self.head = head
         self.max_events = max_events
         self.max_bytes = max_bytes
-        self.taken: list[Event] = []
+        self.held: list[Event] = []
 
     @property
-    def head(self) -> int:
-        return self.begun_at + len(self.taken)
+    def floor(self) -> int:
+        return self.head - len(self.held)
 
-    @property
-    def held(self) -> list[Event]:
-        """The newest that fit, by the words of the class."""
-        held = self.taken[-self.max_events :]
-        while len(held) > 1 and sum(kept.size for kept in held) > self.max_bytes:
-            held = held[1:]
-        return held
+    def fits(self, held: list[Event]) -> bool:
+        """True where so much may be held."""
+        return len(held) <= self.max_events and sum(kept.size for kept in held) <= self.max_bytes
 
     @rule(distance=st.integers(-3, 4), size=st.integers(0, 800), ends=st.booleans())
     def append(self, distance: int, size: int, ends: bool) -> None:
@@ -126,23 +151,41 @@ class TailAgainstList(RuleBasedStateMachine):
             assert outcome is Appended.GAP
         else:
             assert outcome is Appended.ADDED
-            self.taken.append(offered)
+            self.head += 1
+            self.held.append(offered)
+            while len(self.held) > 1 and not self.fits(self.held):
+                del self.held[0]
 
-    @rule(cursor=st.integers(0, 60), limit=st.integers(0, 8))
-    def after(self, cursor: int, limit: int) -> None:
-        found = self.tail.after(cursor, limit)
-        if cursor < self.head - len(self.held):
+    @rule(first=st.integers(1, 30), count=st.integers(0, 8), size=st.integers(0, 800))
+    def prepend(self, first: int, count: int, size: int) -> None:
+        read = [event(event_id, size) for event_id in range(first, first + count)]
+        self.tail.prepend(read)
+        for offered in reversed(read):
+            if offered.id == self.floor:
+                if not self.fits([offered, *self.held]):
+                    break
+                self.held.insert(0, offered)
+
+    @rule()
+    def forget(self) -> None:
+        self.tail.forget()
+        self.held = []
+
+    @rule(cursor=st.integers(0, 60))
+    def after(self, cursor: int) -> None:
+        found = self.tail.after(cursor)
+        if cursor < self.floor:
             assert found is None
         else:
-            assert found == [kept for kept in self.held if kept.id > cursor][:limit]
+            assert found is not None
+            assert list(found.events) == [kept for kept in self.held if kept.id > cursor]
 
     @invariant()
     def holds_the_newest_that_fit(self) -> None:
-        held = self.held
         assert self.tail.head == self.head
-        assert self.tail.floor == self.head - len(held)
-        assert self.tail.bytes == sum(kept.size for kept in held)
-        assert self.tail.ended == (bool(held) and held[-1].terminal)
+        assert self.tail.floor == self.floor
+        assert self.tail.bytes == sum(kept.size for kept in self.held)
+        assert self.tail.ended == (bool(self.held) and self.held[-1].terminal)
 
 
 TestTailAgainstList = TailAgainstList.TestCase
@@ -156,4 +199,4 @@ def test_tail_offered_any_order_stays_contiguous(offers: list[int]) -> None:
     tail = RunTail(0)
     for event_id in offers:
         tail.append(event(event_id))
-    assert ids(tail.after(0, 100)) == list(range(1, tail.head + 1))
+    assert ids(tail.after(0)) == list(range(1, tail.head + 1))
