@@ -56,7 +56,8 @@ class Connection:
         self._session = Session(backend.limits, now)
         self._identity = Identity(backend, address_of(websocket), self._outlet.send, self._fail)
         self._commands = RunCommands(backend, self._outlet, self._break_off)
-        self._closing: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
+        self._code: CloseCode | None = None
+        self._task: asyncio.Task[object] | None = None
         self._heard_at = now
         self._pinged_at = now
         self._beat_at = now
@@ -70,18 +71,23 @@ class Connection:
     async def _run(self) -> None:
         gone = self._backend.broadcaster.on_drain(self._drain)
         loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
         writer = loop.create_task(self._write(self._outlet)) if isinstance(self._outlet, AsgiOutlet) else None
-        serving = loop.create_task(self._serve())
-        for task in (writer, serving):
-            if task is not None:
-                task.add_done_callback(self._notice_failure)
-        code: CloseCode | None = None
+        if writer is not None:
+            writer.add_done_callback(self._notice_failure)
         try:
             self._beat()
-            code = await self._closing
+            await self._serve()
+        except asyncio.CancelledError:
+            if self._code is None or self._task is None:
+                raise  # the client left
+            self._task.uncancel()
+        except Exception as error:
+            self._give_up(error)
         finally:
-            self._backend.metrics.websocket_closed(code)
-            ending = loop.create_task(self._finish(serving, writer, code or CloseCode.NORMAL))
+            self._task = None
+            self._backend.metrics.websocket_closed(self._code)
+            ending = loop.create_task(self._finish(writer, self._code or CloseCode.NORMAL))
             ending.add_done_callback(lambda _: gone())
             try:
                 await asyncio.shield(ending)
@@ -89,21 +95,22 @@ class Connection:
                 await ending  # the client left in the middle of the goodbye
                 raise
 
-    async def _finish(self, serving: asyncio.Task[None], writer: asyncio.Task[None] | None, code: CloseCode) -> None:
+    async def _finish(self, writer: asyncio.Task[None] | None, code: CloseCode) -> None:
         """Stop all work, keep what was acked, say goodbye."""
         self._session.closed()
         self._commands.close()
         self._identity.close()
         if self._timer is not None:
             self._timer.cancel()
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
         await self._commands.save_acks()
         await self._say_goodbye(writer, code)
 
     def _end(self, code: CloseCode) -> None:
-        if not self._closing.done():
-            self._closing.set_result(code)
+        """End the connection, in the middle of whatever it does; what calls this from within goes on to its end."""
+        if self._code is None:
+            self._code = code
+            if self._task is not None and self._task is not asyncio.current_task():
+                self._task.cancel()
 
     def _fail(self, error: ProtocolError) -> None:
         """Send the error; end the connection where it is fatal."""
@@ -114,8 +121,11 @@ class Connection:
 
     def _notice_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a connection failed", exc_info=error)
-            self._end(CloseCode.INTERNAL)
+            self._give_up(error)
+
+    def _give_up(self, error: BaseException) -> None:
+        _log.error("a connection failed", exc_info=error)
+        self._end(CloseCode.INTERNAL)
 
     async def _say_goodbye(self, writer: asyncio.Task[None] | None, code: CloseCode) -> None:
         """Send what is still due, then close; a peer that takes neither is cut off."""
@@ -141,7 +151,7 @@ class Connection:
     async def _serve(self) -> None:
         """Find out who it is, then obey frame after frame."""
         await self._identify_first()
-        while not self._closing.done():
+        while self._code is None:
             await self._outlet.wait_ready()
             frame = await self._websocket.receive()
             try:

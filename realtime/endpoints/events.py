@@ -50,6 +50,7 @@ def events_blueprint(backend: Backend) -> Blueprint:
         )
         if request.method == "HEAD":
             response.set_data(b"")
+            del response.headers["Content-Length"]  # of the body that GET has: RFC 9110, 8.6
         return response
 
     return blueprint

@@ -7,11 +7,13 @@ queue that just blocked would also hide that the client has left.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from quart.asgi import ASGIWebsocketConnection
 
+from realtime.channel import Channel
 from realtime.peer import Peer
 
 MAX_WAITING = 2048
@@ -21,64 +23,113 @@ LINGER_S = 2.0
 """How long a client may take to answer our close; what it sends meanwhile is dropped."""
 
 
-class Inbox(asyncio.Queue[str | bytes]):
+class Inbox:
     """What a client sent and nobody has handled yet, bounded in messages and bytes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        self._messages: deque[str | bytes] | None = None
         self._bytes = 0
+        self._arrived: asyncio.Future[None] | None = None
 
+    @property
     def full(self) -> bool:
         """True where nothing more may wait."""
-        return self.qsize() >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES
+        return self._messages is not None and (len(self._messages) >= MAX_WAITING or self._bytes >= MAX_WAITING_BYTES)
 
-    def _put(self, item: str | bytes) -> None:
-        super()._put(item)
-        self._bytes += len(item)
+    def put(self, message: str | bytes) -> None:
+        """Add one message."""
+        if self._messages is None:
+            self._messages = deque()
+        self._messages.append(message)
+        self._bytes += len(message)
+        if self._arrived is not None and not self._arrived.done():
+            self._arrived.set_result(None)
 
-    def _get(self) -> str | bytes:
-        item = super()._get()
-        self._bytes -= len(item)
-        return item
+    async def get(self) -> str | bytes:
+        """Take the oldest message, as soon as there is one. For one reader; cancelling takes none."""
+        while self._messages is None:
+            self._arrived = asyncio.get_running_loop().create_future()
+            await self._arrived
+        message = self._messages.popleft()
+        self._bytes -= len(message)
+        if not self._messages:
+            self._messages = None  # most connections are silent most of the time
+        return message
 
 
 class BoundedWebsocket(ASGIWebsocketConnection):
-    """Quart's WebSocket connection with an inbox that is bounded."""
+    """Quart's WebSocket connection with an inbox that is bounded.
 
-    async def handle_messages(self, receive: Callable[[], Awaitable[Any]]) -> None:
-        """Queue what is received until the client leaves; end a client that sends faster than it is served."""
-        peer = Peer.of(self.scope)
-        while True:
-            event = await receive()
-            if event["type"] == "websocket.disconnect":
-                self._left = True
-                return
-            if event["type"] != "websocket.receive":
-                continue
-            message = event.get("text")
-            try:
-                self.queue.put_nowait(event.get("bytes") or b"" if message is None else message)
-            except asyncio.QueueFull:
-                peer.abort()
-                if not peer.known:
-                    return
+    Where the server delivers by itself what it receives, no task waits for that, and the handler runs in the server's
+    own; else as in Quart.
+    """
+
+    _left: bool = False
 
     async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-        """Serve the connection from a bounded queue."""
-        self.queue = Inbox()
-        self._left = False
-        await super().__call__(receive, send)
-        if self._accepted and not self._left:
-            await self._see_off(receive)
-
-    async def _see_off(self, receive: Callable[[], Awaitable[Any]]) -> None:
-        """Drop what a client still sends until it leaves: Hypercorn would wait for ever for somebody to take it."""
-        peer = Peer.of(self.scope)
-        if not peer.known:
+        """Serve the connection from a bounded inbox."""
+        self.queue: Any = Inbox()
+        self._peer = Peer.of(self.scope)
+        self._on_left: Callable[[], object] | None = None
+        channel = getattr(receive, "__self__", None)
+        if not isinstance(channel, Channel):
+            await super().__call__(receive, send)
             return
-        cut = asyncio.get_running_loop().call_later(LINGER_S, peer.abort)
+        channel.deliver_to(self._take)
+        await self._handle_here(send)
+        if self._accepted and not self.has_left():
+            await self._see_off()
+
+    async def handle_messages(self, receive: Callable[[], Awaitable[Any]]) -> None:
+        """Take what is received until the client leaves."""
+        while not self.has_left():
+            self._take(await receive())
+
+    def has_left(self) -> bool:
+        """True once the client has gone."""
+        return self._left
+
+    def _take(self, event: Any) -> None:
+        """Keep a message for the handler; end a client that sends faster than it is served."""
+        if event["type"] == "websocket.disconnect":
+            self._leave()
+        elif event["type"] == "websocket.receive":
+            if self.queue.full:
+                self._peer.abort()
+                if not self._peer.known:
+                    self._leave()
+                return
+            text = event.get("text")
+            self.queue.put(event.get("bytes") or b"" if text is None else text)
+
+    def _leave(self) -> None:
+        self._left = True
+        if self._on_left is not None:
+            self._on_left()
+
+    async def _handle_here(self, send: Callable[[Any], Awaitable[None]]) -> None:
+        """Run the handler until it is done; when the client leaves, it is cancelled."""
+        task = asyncio.current_task()
+        if task is None or self.has_left():
+            return
+        self._on_left = task.cancel
         try:
-            while (await receive())["type"] != "websocket.disconnect":
-                pass
+            await self.handle_websocket(self._create_websocket_from_scope(send), send)
+            if self.has_left():
+                await asyncio.sleep(0)  # it may have left as the handler was done
+        except asyncio.CancelledError:
+            if not self.has_left():
+                raise
+            task.uncancel()
+        finally:
+            self._on_left = None
+
+    async def _see_off(self) -> None:
+        """Wait for the client to answer our close: cut at once, it might not read that."""
+        gone = asyncio.Event()
+        self._on_left = gone.set
+        cut = asyncio.get_running_loop().call_later(LINGER_S, self._peer.abort)
+        try:
+            await gone.wait()
         finally:
             cut.cancel()

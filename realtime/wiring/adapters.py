@@ -28,6 +28,7 @@ from realtime.ports import (
     RunRequest,
     User,
 )
+from realtime.shared_reads import SharedReads
 from realtime.snapshot import RunSnapshot
 from realtime.wiring.refusals import refusing
 
@@ -106,11 +107,11 @@ class StoredAccounts:
     def __init__(self, store: Store) -> None:
         self._accounts = store.accounts
         self._codes = store.codes
+        self._roles = SharedReads(self.roles, lambda membership: membership.tenant)
 
-    @refusing
     async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
         """The user's role in the project."""
-        return await self._accounts.get_role(tenant, project_id, user_id)
+        return await self._roles.get(Membership(tenant, project_id, user_id))
 
     @refusing
     async def roles(self, memberships: Collection[Membership]) -> dict[Membership, str]:
@@ -158,6 +159,7 @@ class StoredRuns:
         self._document_quota = document_quota
         self._orchestrator = orchestrator
         self._notice = notice
+        self._snapshots = SharedReads(self._read_runs, lambda key: key)
 
     @property
     def notice(self) -> str | None:
@@ -189,11 +191,14 @@ class StoredRuns:
         )
         return to_snapshot(record)
 
-    @refusing
     async def get_run(self, key: RunKey) -> RunSnapshot | None:
         """The run, read in one read snapshot."""
-        record = await self._store.runs.get_run(key.tenant, key.run_id)
-        return None if record is None else to_snapshot(record)
+        return await self._snapshots.get(key)
+
+    @refusing
+    async def _read_runs(self, keys: Collection[RunKey]) -> dict[RunKey, RunSnapshot]:
+        records = {key: await self._store.runs.get_run(key.tenant, key.run_id) for key in keys}
+        return {key: to_snapshot(record) for key, record in records.items() if record is not None}
 
     @refusing
     async def list_runs(self, tenant: str, project_id: str, limit: int, before: str | None) -> Sequence[RunSnapshot]:
