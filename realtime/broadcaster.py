@@ -16,8 +16,9 @@ import structlog
 from realtime.counts import DeliveryCounts
 from realtime.events import Event, RunKey
 from realtime.outlet import Outlet
+from realtime.subscription import Ending, Subscription
 from realtime.tail import RunTail, TailBudget
-from realtime.topic import Ending, LogReader, Subscription, Topic
+from realtime.topic import LogReader, Topic
 
 _log = structlog.get_logger(__name__)
 

@@ -18,6 +18,7 @@ class Page:
     """Consecutive events of one run, after ``cursor``, up to ``last``. Immutable; viewers share it and its bytes."""
 
     def __init__(self, cursor: int, events: Sequence[Event]) -> None:
+        self.cursor = cursor
         self.events = events
         self.last = events[-1].id if events else cursor
 

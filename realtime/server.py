@@ -7,10 +7,11 @@ import contextlib
 import logging
 import os
 import signal
-import socket
+import ssl
 from asyncio import Event
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 import msgspec
 import structlog
@@ -23,24 +24,24 @@ from realtime.asgi import Application
 from realtime.broadcaster import Broadcaster
 from realtime.endpoints.backend import Backend
 from realtime.guards import GuardedConfig, install
+from realtime.listener import BACKLOG, Listener
 from realtime.log import configure_logging
 from realtime.settings import Settings
+from realtime.tls import ServerTls, UnusableCertificateError, load_server_tls
 from realtime.wiring import Home, LanguageModel, hold_home, open_home, printable_url
 
 _log = structlog.get_logger(__name__)
 
-BACKLOG = 2048
 MESSAGE_BYTES = 128 * 1024
 """The most Hypercorn buffers of one WebSocket message; the protocol's own limit, with a typed error, is lower."""
 DRAIN_S = 3.0
 """How long streams may take to say goodbye before they are cut."""
-PEER_TIMEOUT_MS = 35_000
-SEND_BUFFER_BYTES = 64 * 1024
-"""What the kernel takes for one peer that does not read; left to itself it takes megabytes."""
+HANDSHAKE_S = 10.0
+"""How long a peer may take over its TLS handshake."""
 
 
 class ServerError(Exception):
-    """The server cannot listen; the text says where and why."""
+    """The server cannot listen, or not as securely as it should; the text says why."""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -52,6 +53,8 @@ class Running(msgspec.Struct, frozen=True):
     """The PostgreSQL database that it serves, without its password; None: the files of the home."""
     metrics_url: str | None = None
     """Where its metrics are; None: nowhere."""
+    certificate: str | None = None
+    """What it is to be known by, PEM, where ``url`` is of https."""
 
 
 async def serve(
@@ -67,7 +70,7 @@ async def serve(
     agents instead of the offline model.
 
     Raises:
-        ServerError: the address cannot be listened on.
+        ServerError: the address cannot be listened on, or the certificate or its key cannot be used.
         HomeLockedError: another process serves this home.
         DatabaseInUseError: another server has its database.
         StoreError: the home or its database cannot be used.
@@ -76,55 +79,64 @@ async def serve(
     install()
     configure_logging(settings.log_level, settings.log_format)
     stop = stop or Event()
+    tls = _load_tls(settings)
     async with hold_home(settings):
         with _listen(settings.host, settings.port) as listener, _listen_for_metrics(settings) as metrics_listener:
-            await _serve_held(settings, listener, metrics_listener, ready=ready, stop=stop, model=model)
+            await _serve_held(settings, listener, tls, metrics_listener, ready=ready, stop=stop, model=model)
 
 
 async def _serve_held(
     settings: Settings,
-    listener: socket.socket,
-    metrics_listener: socket.socket | None,
+    listener: Listener,
+    tls: ServerTls | None,
+    metrics_listener: Listener | None,
     *,
     ready: Callable[[str, Home], None] | None,
     stop: Event,
     model: LanguageModel | None,
 ) -> None:
     """Serve a home that is held, on sockets that listen."""
-    url = _base_url(settings.host, listener)
+    url = listener.base_url("http" if tls is None else "https")
     metrics_url = None
     if metrics_listener is not None:
-        metrics_url = f"{_base_url(settings.metrics_host, metrics_listener)}/metrics"
+        metrics_url = f"{metrics_listener.base_url('http')}/metrics"
     async with (
         open_home(settings, model=model) as home,
         home.orchestrate(),
         _metrics_served(home.backend, metrics_listener),
     ):
-        with _told(settings, url, metrics_url), _signals(stop):
+        database = None if settings.database_url is None else printable_url(settings.database_url)
+        running = Running(url, os.getpid(), database, metrics_url, tls and tls.certificate)
+        with _told(settings.home, running), _signals(stop):
             trigger = _Shutdown(home.backend.broadcaster, stop, lambda: ready and ready(url, home))
-            await _serve_on(listener, home.app, trigger.wait, stop)
+            await _serve_on(listener, home.app, trigger.wait, stop, tls)
 
 
 async def _serve_on(
-    listener: socket.socket, app: Application, until: Callable[[], Awaitable[object]], stop: Event
+    listener: Listener,
+    app: Application,
+    until: Callable[[], Awaitable[object]],
+    stop: Event,
+    tls: ServerTls | None = None,
 ) -> None:
     """Serve ``app`` until ``until`` returns; what has not ended some time after ``stop`` is cut."""
-    config = _config()
-    reaper = asyncio.ensure_future(_reap(config, stop))
+    config = _configure(GuardedConfig() if tls is None else _TlsConfig(tls.context))
+    reaper = asyncio.ensure_future(_reap(config, listener, stop))
     try:
         await worker_serve(
             wrap_app(app, config.wsgi_max_body_size, "asgi"),
             config,
-            sockets=Sockets([], [listener], []),
+            sockets=Sockets([], [listener], []) if tls is None else Sockets([listener], [], []),
             shutdown_trigger=until,
         )
     finally:
         reaper.cancel()
         await asyncio.gather(reaper, return_exceptions=True)
+        listener.cut_all()
 
 
 @contextlib.asynccontextmanager
-async def _metrics_served(backend: Backend, listener: socket.socket | None) -> AsyncIterator[None]:
+async def _metrics_served(backend: Backend, listener: Listener | None) -> AsyncIterator[None]:
     """``/metrics`` answers, also while the server drains."""
     if listener is None:
         yield
@@ -157,17 +169,31 @@ class _Shutdown:
                 await self._broadcaster.drain()
 
 
-async def _reap(config: GuardedConfig, stop: Event) -> None:
+async def _reap(config: GuardedConfig, listener: Listener, stop: Event) -> None:
     """Cut what has not ended by itself: from Python 3.12 on, closing a server waits for every open socket."""
     await stop.wait()
     await asyncio.sleep(DRAIN_S + 1)
     while True:
         config.abort_all()
+        listener.cut_all()
         await asyncio.sleep(0.2)
 
 
-def _config() -> GuardedConfig:
-    config = GuardedConfig()
+class _TlsConfig(GuardedConfig):
+    """The configuration for TLS: Hypercorn's own context would undo Python's choice of options and ciphers."""
+
+    ssl_enabled = True
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        super().__init__()
+        self._context = context
+        self.ssl_handshake_timeout = HANDSHAKE_S
+
+    def create_ssl_context(self) -> ssl.SSLContext:
+        return self._context
+
+
+def _configure(config: GuardedConfig) -> GuardedConfig:
     config.backlog = BACKLOG
     config.errorlog = logging.getLogger("hypercorn.error")  # to our log, as everything
     config.graceful_timeout = DRAIN_S
@@ -176,24 +202,14 @@ def _config() -> GuardedConfig:
     return config
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+def _listen(host: str, port: int) -> Listener:
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, PEER_TIMEOUT_MS)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
+        return Listener(host, port)
     except OSError as error:
-        listener.close()
         raise ServerError(f"cannot listen on {host} port {port}: {error.strerror or error}") from None
-    listener.setblocking(False)
-    return listener
 
 
-def _listen_for_metrics(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+def _listen_for_metrics(settings: Settings) -> AbstractContextManager[Listener | None]:
     if settings.metrics_port is None:
         return contextlib.nullcontext()
     try:
@@ -202,20 +218,21 @@ def _listen_for_metrics(settings: Settings) -> AbstractContextManager[socket.soc
         raise ServerError(f"{error} (for /metrics)") from None
 
 
-def _base_url(host: str, listener: socket.socket) -> str:
-    """How to reach the server from this machine."""
-    port = listener.getsockname()[1]
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # the wildcard is looked for
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+def _load_tls(settings: Settings) -> ServerTls | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    try:
+        return load_server_tls(settings.tls_cert, settings.tls_key)
+    except UnusableCertificateError as error:
+        raise ServerError(str(error)) from None
 
 
 @contextlib.contextmanager
-def _told(settings: Settings, url: str, metrics_url: str | None) -> Iterator[None]:
+def _told(home: Path, running: Running) -> Iterator[None]:
     """The server's address stands in the home while it runs."""
-    database = None if settings.database_url is None else printable_url(settings.database_url)
-    path = settings.home / "server.json"
+    path = home / "server.json"
     path.touch(0o600)
-    path.write_bytes(msgspec.json.encode(Running(url, os.getpid(), database, metrics_url)))
+    path.write_bytes(msgspec.json.encode(running))
     try:
         yield
     finally:

@@ -66,6 +66,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Connections to PostgreSQL that may be open at a time."""
     database_timeout_s: float = 10.0
     """How long one statement, or waiting for a free connection, may take on PostgreSQL."""
+    tls_cert: Path | None = None
+    """PEM file with the server's certificate and those between it and its authority: https; none: http."""
+    tls_key: Path | None = None
+    """PEM file with its private key, not encrypted."""
     public_url: str | None = None
     """Where browsers reach this server, when that is behind a proxy: its own origin, and https for cookies."""
     allowed_origins: tuple[str, ...] = ()
@@ -171,6 +175,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(f"secret has {len(self.secret.encode())} bytes; expected at least 32")
         if self.token_key_file is not None and self.token_jwks_url is not None:
             raise SettingsError("token_key_file and token_jwks_url are both set; expected one of them")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            alone, missing = ("tls_key", "tls_cert") if self.tls_cert is None else ("tls_cert", "tls_key")
+            raise SettingsError(f"{alone} is set and {missing} is not; expected both, for https, or neither")
 
     @classmethod
     def from_environment(cls, **flags: object) -> Settings:
@@ -202,7 +209,9 @@ def _check(name: str, parse: Callable[[str], object], texts: Iterable[str]) -> N
 def _read(variable: str, text: str, kind: Any) -> Any:
     if kind in (str, str | None):
         return text or None
-    if kind in (Path, Path | None):
+    if kind == Path | None:
+        return Path(text) if text else None
+    if kind is Path:
         return Path(text)
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -17,8 +17,8 @@ from uuid import UUID
 import msgspec
 from quart import Request, Response, request
 
+from realtime.direct_outlet import DirectOutlet
 from realtime.events import encode_body, encode_sse, event_type, heartbeat_sse
-from realtime.outlet import DirectOutlet
 from realtime.peer import Peer
 
 HEARTBEAT_S = 15.0

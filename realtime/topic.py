@@ -1,23 +1,19 @@
-"""One run as delivery knows it, and its viewers: each is sent what is after its cursor.
-
-What a subscription is due comes from the run's tail where that reaches back far enough, else from the log. A viewer
-that takes no more is left at its cursor until it does; it costs the others nothing.
-"""
+"""One run as delivery knows it: the newest part of its log, whoever watches it, and how both come together."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from enum import Enum, auto
 from typing import Protocol
 
 import structlog
 
 from realtime.counts import DeliveryCounts
 from realtime.events import Event, RunKey
-from realtime.outlet import Outlet
+from realtime.outlet import MARK_BYTES
 from realtime.page import PAGE_EVENTS, Page
+from realtime.subscription import Subscription
 from realtime.tail import Appended, RunTail
 
 _log = structlog.get_logger(__name__)
@@ -40,114 +36,6 @@ class LogReader(Protocol):
     async def heads(self, keys: Iterable[RunKey]) -> dict[RunKey, int]:
         """The newest event id of each of these runs that exists."""
         ...
-
-
-class Ending(Enum):
-    """Why a subscription ended by itself."""
-
-    FINISHED = auto()
-    """The run's terminal event has been handed to the outlet."""
-    LOST = auto()
-    """The log no longer holds what follows the cursor: the viewer needs a reset."""
-    FAILED = auto()
-    """Its outlet failed: the viewer must come back over another connection."""
-
-
-class Subscription:
-    """One viewer of one run. It owns a cursor, never a queue. Made by `Broadcaster.subscribe`."""
-
-    __slots__ = ("_head", "_lagging", "_on_end", "_outlet", "_topic", "_waiting", "closed", "cursor")
-
-    def __init__(
-        self, topic: Topic, cursor: int, outlet: Outlet, on_end: Callable[[Ending], None], head: int = 0
-    ) -> None:
-        self.cursor = cursor
-        self.closed = False
-        self._topic = topic
-        self._outlet = outlet
-        self._on_end = on_end
-        self._head = head
-        self._waiting = False
-        self._lagging = False
-
-    def close(self) -> None:
-        """No event is handed to the outlet after this. Closing twice is closing once."""
-        if not self.closed:
-            self.closed = True
-            self._catch_up()
-            self._topic.leave(self)
-
-    def feed(self) -> None:
-        """Hand over a page of what is after the cursor, where the outlet takes it; more follows by itself.
-
-        Never waits, never raises.
-        """
-        if self.closed or self._waiting:
-            return
-        try:
-            self._feed()
-        except Exception:
-            self._fail()
-
-    def resume(self) -> None:
-        """Go on where it waited."""
-        self._waiting = False
-        self._catch_up()
-        self.feed()
-
-    def take(self, events: Sequence[Event]) -> None:
-        """Take what was read of the log; where that no longer has what is due, end. Never raises."""
-        self._waiting = False
-        if self.closed:
-            return
-        tail = self._topic.tail
-        expired = not events and self.cursor < max(self._head, 0 if tail is None else tail.floor)
-        if expired or (events and events[0].id != self.cursor + 1):
-            self._end(Ending.LOST)
-            return
-        try:
-            if events and self._outlet.ready:
-                self._hand_over(Page.of(self.cursor, events))
-        except Exception:
-            self._fail()
-
-    def _feed(self) -> None:
-        if not self._outlet.ready:
-            self._waiting = self._lagging = True
-            self._topic.counts.lagging += 1
-            self._outlet.call_when_ready(self.resume)
-            return
-        page = self._topic.after(self.cursor)
-        if page is None:
-            self._waiting = True
-            self._topic.read_for(self)
-        elif page.events:
-            self._hand_over(page)
-
-    def _hand_over(self, page: Page) -> None:
-        topic = self._topic
-        topic.counts.bytes += self._outlet.send_page(page)
-        topic.counts.deliveries += len(page.events)
-        self.cursor = page.last
-        if page.terminal:
-            self._end(Ending.FINISHED)
-        elif topic.tail is not None and page.last < topic.tail.head:
-            self._waiting = True  # in a later turn: others are served in between
-            asyncio.get_running_loop().call_soon(self.resume)
-
-    def _catch_up(self) -> None:
-        if self._lagging:
-            self._lagging = False
-            self._topic.counts.lagging -= 1
-
-    def _fail(self) -> None:
-        _log.exception("a viewer's outlet failed; its subscription is closed", run_id=self._topic.key.run_id)
-        self._end(Ending.FAILED)
-
-    def _end(self, ending: Ending) -> None:
-        if not self.closed:
-            self.close()
-            self._on_end(ending)
 
 
 class Topic:
@@ -181,6 +69,16 @@ class Topic:
         self._wanted = 0
         self._readable = True
 
+    @property
+    def floor(self) -> int:
+        """Everything above this id that was ever appended is in memory; 0 as long as that is nothing."""
+        return 0 if self.tail is None else self.tail.floor
+
+    @property
+    def head(self) -> int:
+        """How far the log goes, as far as is known; 0: it is not."""
+        return 0 if self.tail is None else self.tail.head
+
     def append(self, events: Sequence[Event]) -> None:
         """Take the next events of the log; after a gap, read the log instead."""
         tail = self.tail or self._learn_head(events[0].id - 1)
@@ -209,8 +107,12 @@ class Topic:
 
     def _flush(self) -> None:
         begun_at = time.monotonic()
-        for subscription in tuple(self.subscriptions):
-            subscription.feed()
+        page = self.after(self._flushed_to)
+        if page is None or page.terminal:
+            for subscription in tuple(self.subscriptions):
+                subscription.feed()
+        else:
+            self._hand_to_all(page, begun_at)
         self._flushed_at = time.monotonic()
         if self.tail is not None and self._grown_at is not None:
             counts, head = self.counts, self.tail.head
@@ -219,6 +121,39 @@ class Topic:
             counts.wait_s.add(self._flushed_at - self._grown_at)
             self._flushed_to = head
         self._grown_at = None
+
+    def _hand_to_all(self, page: Page, now: float) -> None:
+        """Write ``page`` to every viewer who has all before it and can be written to; feed the others.
+
+        This is where a run with many viewers spends its time: for each of them one look and one write, and no call
+        of a function of ours.
+        """
+        before, last = page.cursor, page.last
+        viewers = sent = 0
+        for subscription in tuple(self.subscriptions):
+            line = subscription.line
+            if (
+                line is None
+                or (transport := line.transport) is None
+                or subscription.cursor != before
+                or subscription.waiting
+                or transport.is_closing()
+                or transport.get_write_buffer_size() > MARK_BYTES
+            ):
+                subscription.feed()
+                continue
+            try:
+                data = line.page_bytes(page)
+                transport.write(data)
+            except Exception:
+                subscription.fail()
+                continue
+            line.sent_at = now
+            subscription.cursor = last
+            viewers += 1
+            sent += len(data)
+        self.counts.deliveries += viewers * len(page.events)
+        self.counts.bytes += sent
 
     def read_for(self, subscription: Subscription) -> None:
         """Read what follows the subscription's cursor; whoever waits for the same shares the reading."""

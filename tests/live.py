@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -68,10 +69,13 @@ class GatedModel:
 class LiveServer:
     """One running server with its local project and a document in it."""
 
-    def __init__(self, url: str, home: Home, http: httpx2.AsyncClient) -> None:
+    def __init__(
+        self, url: str, home: Home, http: httpx2.AsyncClient, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
         self.url = url
         self.home = home
         self.http = http
+        self.ssl_context = ssl_context
         self.token = home.issue_token()
         self.headers = {"Authorization": f"Bearer {self.token}"}
         self.project = f"/api/v1/projects/{home.project_id}"
@@ -103,6 +107,7 @@ class LiveServer:
     async def socket(self, **options: Any) -> AsyncIterator[LiveSocket]:
         """A WebSocket connection of the local user, past its welcome."""
         options.setdefault("additional_headers", self.headers)
+        options.setdefault("ssl", self.ssl_context)
         async with websockets.connect(self.ws_url, subprotocols=["runcast.v1"], **options) as connection:
             socket = LiveSocket(connection)
             assert (await socket.receive())["op"] == "welcome"
@@ -173,11 +178,17 @@ class LiveSocket:
 
 @contextlib.asynccontextmanager
 async def live_server(
-    home: Path, model: GatedModel | None = None, *, with_document: bool = True, **settings: Any
+    home: Path,
+    model: GatedModel | None = None,
+    *,
+    with_document: bool = True,
+    ssl_context: ssl.SSLContext | None = None,
+    **settings: Any,
 ) -> AsyncIterator[LiveServer]:
     """A server on a free port over the directory ``home``, ended with all its connections at the end.
 
-    With a ``database_url`` among the settings, its data is there, and the local user and project are made, too.
+    With a ``database_url`` among the settings, its data is there, and the local user and project are made, too; with
+    ``tls_cert`` and ``tls_key``, clients need an ``ssl_context`` that trusts it.
     """
     chosen = Settings(port=0, home=home, log_level="warning", **settings)
     if chosen.database_url is not None:
@@ -198,10 +209,11 @@ async def live_server(
     url, opened = ready.result()
     try:
         headers = {"Authorization": f"Bearer {opened.issue_token()}"}
-        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
+        verify = ssl_context or True
+        async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=30, verify=verify) as http:
             if with_document:
                 await opened.import_document("docs/spec.md", SPEC)
-            yield LiveServer(url, opened, http)
+            yield LiveServer(url, opened, http, ssl_context)
     finally:
         stop.set()
         await serving

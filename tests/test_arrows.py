@@ -28,9 +28,10 @@ ORDER = {
         agents | llm | store
     """,
     "realtime": """
-        events snapshot cursor tail frames protocol
-        clock log peer
-        topic broadcaster outlet sse
+        wire events page tail counts snapshot cursor frames protocol
+        clock log listener channel peer tls shared_reads
+        outlet direct_outlet asgi_outlet
+        subscription topic broadcaster sse
         asgi origins cors proxies
         ports settings roles keys jwks tokens access
         quotas metrics readiness hardening request_log
@@ -46,13 +47,16 @@ A name is a module or a whole subpackage; inside a subpackage the order is free,
 
 PURE = {
     "orchestrator": {"errors", "states", "events", "pipeline", "retry"},
-    "realtime": {"events", "snapshot", "cursor", "tail", "frames", "protocol", "roles", "origins"},
+    "realtime": {
+        *("wire", "events", "page", "tail", "counts"),
+        *("snapshot", "cursor", "frames", "protocol", "roles", "origins"),
+    },
 }
 """What can do no I/O: it imports only its like, msgspec, and nothing that waits, reads a clock or touches a file."""
 
 IMPURE = {"asyncio", "concurrent", "os", "pathlib", "random", "select", "socket", "subprocess", "threading", "time"}
 
-CLIENT_MAY_IMPORT = {"events", "snapshot", "cursor", "frames", "ports"}
+CLIENT_MAY_IMPORT = {"wire", "events", "snapshot", "cursor", "frames", "ports"}
 """What of delivery a client stands on; a script that watches a run loads no server."""
 
 EVERYWHERE = {"msgspec", "structlog"}

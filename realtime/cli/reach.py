@@ -11,7 +11,7 @@ import msgspec
 
 from realtime.cli.errors import CommandError, InUseError, StoppedError
 from realtime.cli.inside import admitted, opened, read_settings
-from realtime.cli.served import Served, find_running, served
+from realtime.cli.served import Served, connect, find_running, served
 from realtime.cli.target import Target
 from realtime.client import RunClient
 from realtime.ports import DocumentInfo
@@ -88,7 +88,7 @@ async def reach(target: Target, action: Action, run_id: str | None = None) -> As
             raise CommandError(
                 f"{str(error).rstrip('.')}. To work through that server, name it with --url."
             ) from None
-        client = await stack.enter_async_context(RunClient(inside.url, admission.token))
+        client = await stack.enter_async_context(inside.connect(admission.token))
         yield Reached(client, target, admission.project_id, inside)
 
 
@@ -115,12 +115,12 @@ async def _reach_running(target: Target, action: Action, run_id: str | None = No
         async with RunClient(target.url, target.token) as client:
             yield Reached(client, target, await _find_project(client, target.named.project))
         return
-    url = await find_running(target.place)
-    if url is None:
+    running = await find_running(target.place)
+    if running is None:
         yield None
         return
     admission = await admitted(target, action, run_id)
-    async with RunClient(url, admission.token) as client:
+    async with connect(running, admission.token) as client:
         yield Reached(client, target, admission.project_id)
 
 

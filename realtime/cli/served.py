@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import msgspec
 from realtime.cli.errors import CommandError
 from realtime.cli.inside import explained
 from realtime.cli.target import Place
+from realtime.client import RunClient
 from realtime.server import Running, serve
 from realtime.settings import Settings
+from realtime.tls import read_certificate, trust_only
 from realtime.wiring import Home, printable_url
 
 ANSWER_S = 3.0
@@ -31,6 +34,11 @@ class Served:
         self.home = home
         self._stop = stop
         self._serving = serving
+
+    def connect(self, token: str) -> RunClient:
+        """A client of it, without connections yet."""
+        file = self.home.settings.tls_cert
+        return RunClient(self.url, token, ssl_context=_trust(None if file is None else read_certificate(file)))
 
     async def ending(self) -> None:
         """Return when the server was told to stop, or failed."""
@@ -72,15 +80,24 @@ class _Health(msgspec.Struct):
     version: str
 
 
-async def find_running(place: Place) -> str | None:
-    """Where the server of the home answers; None: there is none. What a dead one left behind is not believed.
+def connect(running: Running, token: str) -> RunClient:
+    """A client of the server that said this of itself, without connections yet."""
+    return RunClient(running.url, token, ssl_context=_trust(running.certificate))
+
+
+def _trust(certificate: str | None) -> ssl.SSLContext | None:
+    return None if certificate is None else trust_only(certificate)
+
+
+async def find_running(place: Place) -> Running | None:
+    """The server of the home, which answers; None: there is none. What a dead one left behind is not believed.
 
     Raises:
         CommandError: the home's server has its data elsewhere than the command.
 
     """
     running = read_running(place.home)
-    if running is None or not await _healthy(running.url):
+    if running is None or not await _healthy(running):
         return None
     wanted = None if place.database_url is None else printable_url(place.database_url)
     if running.database != wanted:
@@ -88,7 +105,7 @@ async def find_running(place: Place) -> str | None:
             f"The server of the home {place.home} serves {running.database or 'its files'}, and the command means "
             f"{wanted or 'its files'}; give both the same --database, or another --home to one of them."
         )
-    return running.url
+    return running
 
 
 def read_running(home: Path) -> Running | None:
@@ -106,10 +123,11 @@ def read_running(home: Path) -> Running | None:
     return running
 
 
-async def _healthy(url: str) -> bool:
+async def _healthy(running: Running) -> bool:
+    trust = _trust(running.certificate) or True
     try:
-        async with httpx2.AsyncClient(timeout=ANSWER_S, trust_env=False) as http:
-            health = msgspec.json.decode((await http.get(f"{url}/healthz")).content, type=_Health)
+        async with httpx2.AsyncClient(timeout=ANSWER_S, trust_env=False, verify=trust) as http:
+            health = msgspec.json.decode((await http.get(f"{running.url}/healthz")).content, type=_Health)
     except (httpx2.HTTPError, msgspec.DecodeError):
         return False
     return health.status == "ok"

@@ -6,7 +6,7 @@ import contextlib
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,27 +18,32 @@ if TYPE_CHECKING:
     from realtime.cli.served import Served
 
 DEMO_PACE_S = 5.0
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000]")
+@click.option("--tls-cert", type=FILE, help="PEM file: certificate, then those above it.  [default: none, http]")
+@click.option("--tls-key", type=FILE, help="PEM file: the certificate's private key.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port for /metrics.  [default: none, no metrics]")
 @place_options
-def serve(host: str | None, port: int | None, metrics_port: int | None, place: Place) -> None:
+def serve(place: Place, **flags: Any) -> None:
     """Serve the home until Ctrl-C or SIGTERM; viewers are told to come back.
+
+    With --tls-cert and --tls-key it is served over https: HTTP/2, and HTTP/1.1 for who asks for that.
 
     With PostgreSQL, one server at a time may have the database. The home still has what the server says about itself,
     and the secret that signs tokens: where commands run on several machines, give all of them one RUNCAST_SECRET.
     """
-    finish(_serve(host, port, metrics_port, place))
+    finish(_serve(place, flags))
 
 
-async def _serve(host: str | None, port: int | None, metrics_port: int | None, place: Place) -> int:
+async def _serve(place: Place, flags: dict[str, Any]) -> int:
     from realtime.cli.inside import describe, read_settings  # noqa: PLC0415
     from realtime.cli.served import read_running, served  # noqa: PLC0415
 
-    settings = read_settings(place, host=host, port=port, metrics_port=metrics_port)
+    settings = read_settings(place, **flags)
     async with served(settings) as server:
         click.echo(f"Serving {describe(place)} at {server.url}")
         running = read_running(place.home)
@@ -81,11 +86,10 @@ async def _demo(once: bool, port: int, pace: float, paths: tuple[Path, ...]) -> 
     from realtime.cli.inside import read_settings  # noqa: PLC0415
     from realtime.cli.reach import Reached  # noqa: PLC0415
     from realtime.cli.served import served  # noqa: PLC0415
-    from realtime.client import RunClient  # noqa: PLC0415
 
     place = Place(Path(tempfile.mkdtemp(prefix="runcast-demo-")))
     settings = read_settings(place, port=port, pace_s=pace, log_level="warning")
-    async with served(settings) as server, RunClient(server.url, server.home.issue_token()) as client:
+    async with served(settings) as server, server.connect(server.home.issue_token()) as client:
         link = await server.home.sign_in_link(server.url)
         click.echo(f"Home     {place.home}\nServer   {server.url}\nSign in  {link}")
         reached = Reached(client, Target(place), server.home.project_id, server, stays=not once)

@@ -36,9 +36,12 @@ async def _token(place: Place, named: Named, expires: int | None, link: bool) ->
     if not link:
         click.echo(await make_token(place, named, expires))
         return 0
-    url = read_settings(place).public_url or await find_running(place)
+    url = read_settings(place).public_url
     if url is None:
-        raise CommandError(f"No server serves {place.home}; start one with: {to_serve}")
+        running = await find_running(place)
+        if running is None:
+            raise CommandError(f"No server serves {place.home}; start one with: {to_serve}")
+        url = running.url
     click.echo(await make_link(place, named, url))
     return 0
 

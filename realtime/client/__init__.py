@@ -88,10 +88,12 @@ class RunClient:
         """``url`` is where the server is, with a path where it lives under one.
 
         ``transports``: how to watch, in order of preference. ``silence_s``: a watch takes a connection without a
-        byte for so long as lost, unless the server tells its own heartbeat.
+        byte for so long as lost, unless the server tells its own heartbeat. ``ssl_context``: whom to trust over
+        https; None: the authorities in the file that ``SSL_CERT_FILE`` names, else those of the system.
 
         Raises:
             ValueError: ``url`` is not of HTTP.
+            RunClientError: what ``SSL_CERT_FILE`` names cannot be read.
 
         """
         self._site = Site(url, token, ssl_context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 
 import httpx2
@@ -24,15 +25,24 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _default_trust() -> ssl.SSLContext:
+    """Trust in the authorities that ``SSL_CERT_FILE`` or ``SSL_CERT_DIR`` name, else in those of the system."""
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:
+        named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or "the system's"
+        raise RunClientError(f"no trusted certificates, {named} cannot be read: {error.strerror or error}") from None
+
+
 class Site:
-    """One server. Owns every connection to it; `aclose` leaves none open."""
+    """One server. Owns every connection to it; `aclose` leaves none open. Of http, its ``ssl_context`` is None."""
 
     def __init__(self, url: str, token: str | None, ssl_context: ssl.SSLContext | None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"expected a URL that starts with http:// or https://, got {url!r}")
         self.url = url.rstrip("/")
         self.token = token
-        self.ssl_context = ssl_context
+        self.ssl_context = (ssl_context or _default_trust()) if url.startswith("https://") else None
         self.sockets: set[ClientConnection] = set()
         self._closed = False
         self.proxied = not _is_loopback(httpx2.URL(self.url).host)
@@ -41,7 +51,7 @@ class Site:
             headers={"User-Agent": USER_AGENT},
             timeout=httpx2.Timeout(30.0, connect=CONNECT_S),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=4),
-            verify=True if ssl_context is None else ssl_context,
+            verify=self.ssl_context or True,
         )
 
     @property
@@ -53,13 +63,6 @@ class Site:
     def headers(self) -> dict[str, str]:
         """What says who asks."""
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-
-    @property
-    def socket_ssl(self) -> ssl.SSLContext | bool | None:
-        """How a WebSocket is secured: None where it is not."""
-        if not self.url.startswith("https://"):
-            return None
-        return True if self.ssl_context is None else self.ssl_context
 
     def check_open(self) -> None:
         """Raise `RunClientError` where `aclose` has been called."""

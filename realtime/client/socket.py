@@ -110,7 +110,7 @@ async def _open(site: Site) -> _Connection:
             ping_interval=None,
             proxy=True if site.proxied else None,
             create_connection=_Connection,
-            ssl=site.socket_ssl,
+            ssl=site.ssl_context,
         )
     except InvalidStatus as answer:
         raise _judge_status(answer.response.status_code) from None

@@ -33,8 +33,8 @@ from realtime.protocol import ProtocolError, error_frame, judge_ack
 from realtime.quotas import TooManyError
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot
+from realtime.subscription import Ending
 from realtime.tokens import Principal
-from realtime.topic import Ending
 
 _log = structlog.get_logger(__name__)
 

@@ -11,6 +11,7 @@ import time
 import structlog
 from quart import Websocket
 
+from realtime.asgi_outlet import AsgiOutlet
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.commands import RunCommands
 from realtime.endpoints.failures import address_of
@@ -30,7 +31,6 @@ from realtime.frames import (
     RunCommand,
 )
 from realtime.metrics import Transport
-from realtime.outlet import AsgiOutlet
 from realtime.peer import Peer
 from realtime.protocol import ProtocolError, Session, error_frame
 from realtime.quotas import TooManyError

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from quart import Blueprint, Response, request
 
+from realtime.asgi_outlet import AsgiOutlet
 from realtime.cursor import Reset, ResetReason, parse_cursor
+from realtime.direct_outlet import DirectOutlet
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.body import ending_of_request
 from realtime.endpoints.guard import find_run, identify, parse_id
@@ -17,13 +19,12 @@ from realtime.endpoints.outlets import stream_outlet
 from realtime.endpoints.start import find_start
 from realtime.events import RunKey
 from realtime.metrics import Transport
-from realtime.outlet import AsgiOutlet, DirectOutlet
 from realtime.ports import Membership, RefusedError
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot, unfold
 from realtime.sse import SSEEvent, build_sse_response, requested_cursor
+from realtime.subscription import Ending
 from realtime.tokens import Principal
-from realtime.topic import Ending
 
 
 def events_blueprint(backend: Backend) -> Blueprint:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from realtime.outlet import AsgiOutlet, DirectOutlet
+from realtime.asgi_outlet import AsgiOutlet
+from realtime.direct_outlet import DirectOutlet
 from realtime.page import Page
 from realtime.peer import Peer
 from realtime.wire import PING_FRAME, chunk, text_frame

@@ -9,7 +9,7 @@ from realtime.events import RunKey
 from realtime.frames import CloseCode, ErrorCode, Limits, Ref
 from realtime.outlet import Outlet
 from realtime.protocol import ProtocolError
-from realtime.topic import Ending, Subscription
+from realtime.subscription import Ending, Subscription
 
 
 class Watch:

@@ -10,10 +10,10 @@ from typing import Any
 from live import GatedModel, LiveServer, live_server
 
 from orchestrator.errors import ModelError
+from realtime.asgi_outlet import AsgiOutlet
 from realtime.broadcaster import Broadcaster
 from realtime.events import Event, RunKey
-from realtime.outlet import AsgiOutlet
-from realtime.topic import Ending
+from realtime.subscription import Ending
 
 
 class KeptLog:

@@ -9,7 +9,8 @@ import pytest
 from live import ALL_AGENTS, GatedModel, LiveServer, live_server
 
 from orchestrator.errors import ModelError
-from realtime.outlet import LIMIT_BYTES, AsgiOutlet
+from realtime.asgi_outlet import AsgiOutlet
+from realtime.outlet import LIMIT_BYTES
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from realtime.broadcaster import Broadcaster
 from realtime.events import Event, RunKey
 from realtime.page import Page
-from realtime.topic import Ending, Subscription
+from realtime.subscription import Ending, Subscription
 
 KEY = RunKey("demo", "run")
 
@@ -58,6 +58,8 @@ class ListLog:
 
 class ListOutlet:
     """An outlet that notes what it is handed and can be shut and opened; it shuts itself after so many pages."""
+
+    line = None
 
     def __init__(self, *, takes: int = 1_000_000) -> None:
         self.got: list[int] = []

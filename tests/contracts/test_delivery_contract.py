@@ -15,10 +15,10 @@ from delivery_stage import KEY, ListLog, ListOutlet, watch
 from realtime import broadcaster as broadcaster_module
 from realtime import events as events_module
 from realtime import topic as topic_module
+from realtime.asgi_outlet import AsgiOutlet
 from realtime.broadcaster import Broadcaster
 from realtime.events import RunKey
-from realtime.outlet import AsgiOutlet
-from realtime.topic import Ending, Subscription
+from realtime.subscription import Ending, Subscription
 
 
 def test_publish_and_subscribe_are_single_turns() -> None:

@@ -9,7 +9,7 @@ from delivery_stage import KEY, ListLog, ListOutlet, watch
 from realtime.broadcaster import Broadcaster
 from realtime.events import RunKey
 from realtime.page import PAGE_EVENTS
-from realtime.topic import Ending
+from realtime.subscription import Ending
 
 
 async def test_gap_is_mended_from_the_log(delivery: Broadcaster, log: ListLog) -> None:
@@ -81,7 +81,8 @@ async def test_bytes_bound_the_tail_as_well(log: ListLog) -> None:
     await shut.has(1)
     shut.ready = False
     delivery.publish(KEY, log.add(100, size=10_000))
-    tail = subscription._topic.tail
+    topic = delivery._topics[KEY]
+    tail = topic.tail
     assert tail is not None
     assert tail.bytes <= 100_000
     shut.open()

@@ -8,11 +8,12 @@ import json
 import pytest
 from delivery_stage import KEY, BrokenOutlet, ListLog, ListOutlet, watch
 
+from realtime.asgi_outlet import AsgiOutlet
 from realtime.broadcaster import Broadcaster
 from realtime.events import RunKey
-from realtime.outlet import LIMIT_BYTES, MARK_BYTES, AsgiOutlet
+from realtime.outlet import LIMIT_BYTES, MARK_BYTES
 from realtime.page import PAGE_BYTES, PAGE_EVENTS, Page
-from realtime.topic import Ending
+from realtime.subscription import Ending
 
 
 async def test_shut_viewer_costs_others_nothing_and_continues_at_its_cursor(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -110,10 +111,11 @@ async def raw_http(
     body: bytes = b"",
     parts: Iterable[bytes] = (),
     version: str = "1.1",
+    ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[RawHttp]:
     """The answer to one request, its head read; ``parts`` of a body are sent as the server takes them."""
     host = urlsplit(url)
-    reader, writer = await asyncio.open_connection(host.hostname, host.port)
+    reader, writer = await asyncio.open_connection(host.hostname, host.port, ssl=ssl_context)
     lines = {"Host": host.netloc, **headers}
     if body:
         lines["Content-Length"] = str(len(body))

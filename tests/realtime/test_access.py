@@ -13,10 +13,10 @@ from live import GatedModel, LiveServer, live_server
 from seeded import seed_run
 
 from realtime.access import AccessWatch
+from realtime.asgi_outlet import AsgiOutlet
 from realtime.endpoints.events import _RunStream
-from realtime.outlet import AsgiOutlet
 from realtime.ports import Membership
-from realtime.topic import Ending
+from realtime.subscription import Ending
 
 WITHIN_S = 5.0
 """What is promised."""

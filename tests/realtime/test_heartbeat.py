@@ -15,7 +15,8 @@ from live import LiveServer, live_server
 from raw_peer import RawHttp, RawSocket, raw_http, raw_socket
 from seeded import SeededRun, all_gone, seed_run
 
-from realtime.outlet import MARK_BYTES, DirectOutlet
+from realtime.direct_outlet import DirectOutlet
+from realtime.outlet import MARK_BYTES
 from realtime.page import PAGE_BYTES
 from realtime.settings import Settings, SettingsError
 
@@ -185,7 +186,7 @@ async def test_slow_viewer_is_fed_from_its_cursor_when_it_drains(tmp_path: Path)
         async with raw_socket(server.ws_url, server.headers, receive_buffer=128 * 1024) as raw, watched(raw, run.id):
             await fill(run, 400)
             (subscription,) = next(iter(server.home.backend.broadcaster._topics.values())).subscriptions
-            outlet = subscription._outlet
+            outlet = subscription.outlet
             assert isinstance(outlet, DirectOutlet)
             assert outlet.stalled_since is not None
             assert outlet._transport.get_write_buffer_size() < MARK_BYTES + 2 * PAGE_BYTES
