@@ -76,7 +76,7 @@ async def test_bytes_bound_the_tail_as_well(log: ListLog) -> None:
     """A tail of few large events holds few of them; viewers behind it are served all the same."""
     delivery = Broadcaster(log, tail_bytes=100_000)
     shut = ListOutlet()
-    subscription = watch(delivery, shut)
+    watch(delivery, shut)
     delivery.publish(KEY, log.add(1))
     await shut.has(1)
     shut.ready = False
