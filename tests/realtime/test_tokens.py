@@ -27,6 +27,7 @@ from issuer import (
 )
 from properties import PROPERTY
 
+from realtime import tokens as tokens_module
 from realtime.keys import FixedKeys, PublicKey
 from realtime.ports import User
 from realtime.settings import Settings, SettingsError
@@ -66,6 +67,21 @@ async def test_own_token_is_read_without_any_trust() -> None:
     assert (await tokens.read(tokens.issue(USER, 60))).user_id == "user-1"
     await refused(tokens, shared())
     await refused(tokens, signed("RS256"))
+
+
+async def test_own_token_that_was_read_before_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That its signature is known to be good says nothing of its time, nor of a token that differs in a letter."""
+    monkeypatch.setattr(tokens_module, "VERIFIED_TOKENS", 2)
+    tokens = trusting()
+    token, *others = [tokens.issue(User(tenant=TENANT, id=f"user-{n}", email=EMAIL), 600) for n in range(4)]
+    for read in (token, token, *others, token):
+        assert (await tokens.read(read)).tenant == TENANT
+    assert len(tokens._verified) == 2
+    flipped = token[:-2] + ("A" if token[-2] != "A" else "B") + token[-1]
+    assert "not valid" in await refused(tokens, flipped)
+    late = time.time() + 700
+    monkeypatch.setattr(tokens_module.time, "time", lambda: late)
+    assert "expired" in await refused(tokens, token)
 
 
 async def test_own_token_expires_without_leeway() -> None:
