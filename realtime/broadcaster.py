@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from realtime.counts import DeliveryCounts
+from realtime.counts import DeliveryCounts, ResumeKind
 from realtime.events import Event, RunKey
 from realtime.outlet import Outlet
 from realtime.subscription import Ending, Subscription
@@ -67,15 +67,26 @@ class Broadcaster:
         self._keep_or_drop(topic)
 
     def subscribe(
-        self, key: RunKey, cursor: int, outlet: Outlet, on_end: Callable[[Ending], None], *, head: int = 0
+        self,
+        key: RunKey,
+        cursor: int,
+        outlet: Outlet,
+        on_end: Callable[[Ending], None],
+        *,
+        head: int = 0,
+        resumed: bool = False,
     ) -> Subscription:
         """Send every event after ``cursor`` to ``outlet``: those there are, then each as it comes, in order, once.
 
         ``cursor`` is at most the head of the log, and ``head`` how far that is known to go: where it no longer holds
         what is between, the subscription ends as ``Ending.LOST``. ``on_end`` is called when the subscription ended by
-        itself, after the last event was handed over; not after ``close``.
+        itself, after the last event was handed over; not after ``close``. ``resumed``: the viewer came with a cursor,
+        which is counted.
         """
         topic = self._topics.get(key) or self._open(key)
+        self.counts.replay_events.add(max(head, topic.head, cursor) - cursor)
+        if resumed:
+            self.counts.resumes[ResumeKind.STORE if topic.after(cursor) is None else ResumeKind.TAIL] += 1
         subscription = Subscription(topic, cursor, outlet, on_end, head)
         topic.subscriptions.add(subscription)
         self._idle.pop(key, None)
@@ -122,6 +133,16 @@ class Broadcaster:
     def viewers(self) -> int:
         """How many subscriptions there are."""
         return sum(len(topic.subscriptions) for topic in self._topics.values())
+
+    @property
+    def runs(self) -> int:
+        """How many runs are known in memory: those watched, and the newest that are not."""
+        return len(self._topics)
+
+    @property
+    def tail_bytes(self) -> int:
+        """How much all tails hold together."""
+        return self._budget.bytes
 
     @property
     def guests(self) -> int:

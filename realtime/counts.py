@@ -48,8 +48,11 @@ class DeliveryCounts:
         self.lagging = 0
         """Subscriptions that wait for their viewer to take more, now."""
         self.flush_events = Distribution(EVENTS[1:])
+        """Of one run, handed to its viewers in one turn of the loop."""
         self.flush_s = Distribution(SECONDS)
+        """How long such a turn takes."""
         self.wait_s = Distribution(SECONDS)
-        """From the publishing of an event to the end of the flush that hands it to its viewers."""
+        """From the publishing of the oldest event of a flush to the end of that flush."""
         self.replay_events = Distribution(EVENTS)
+        """Between the cursor and the head, once for each subscription."""
         self.resumes = dict.fromkeys(ResumeKind, 0)

@@ -10,6 +10,7 @@
   without end. Pings are then answered apart from the reader, which must go on to hear that there is room again.
 - what it receives goes to the application through an `asyncio.Queue`, 3 KB a connection: a `Channel` is lighter, and
   can deliver without a task that waits.
+- after the handshake of a WebSocket it keeps what spoke HTTP, 3 KB: that is let go.
 - its own pings keep a closed connection's tasks alive until the next one is due: they stay off, `Peer.ping` pings.
 """
 
@@ -25,7 +26,7 @@ from urllib.parse import quote_from_bytes
 from h2.events import RequestReceived
 from hypercorn import protocol
 from hypercorn.asyncio import run as hypercorn_run
-from hypercorn.asyncio import task_group, tcp_server
+from hypercorn.asyncio import task_group, tcp_server, worker_context
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 from hypercorn.protocol import h2, h11, ws_stream
@@ -38,6 +39,7 @@ from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
 
 from realtime.channel import Channel
+from realtime.light_event import LightEvent
 from realtime.peer import STATE_KEY, Peer
 
 
@@ -102,6 +104,9 @@ class _ClosingStream(ws_stream.WSStream):
     async def _accept(self, message: WebsocketAcceptEvent) -> None:
         await super()._accept(message)
         Peer.of(self.scope).set_ping(self._ping)
+        connection = getattr(getattr(self.send, "__self__", None), "connection", None)
+        if isinstance(connection, h11.H11WSConnection):
+            vars(connection)["h11_connection"] = None
 
     async def _ping(self) -> None:
         await self._send_wsproto_event(Ping())
@@ -171,6 +176,27 @@ class _LightTaskGroup(task_group.TaskGroup):
         return channel.put
 
 
+class _LightEvent:
+    """What Hypercorn makes of `asyncio.Event`, of a lighter one."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = LightEvent()
+
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+    async def set(self) -> None:
+        self._event.set()
+
+    async def clear(self) -> None:
+        self._event.clear()
+
+
 class _HeardReader:
     """A stream reader that tells the peer's watch of every byte."""
 
@@ -212,6 +238,7 @@ def install() -> None:
     vars(ws_stream)["Connection"] = _ExplainingConnection
     vars(hypercorn_run)["TCPServer"] = _WatchedServer
     vars(tcp_server)["TaskGroup"] = _LightTaskGroup
+    worker_context.WorkerContext.event_class = _LightEvent
     vars(protocol)["H2Protocol"] = _AsciiProtocol
     vars(h11)["WSStream"] = _ClosingStream
     vars(h2)["WSStream"] = _ClosingStream

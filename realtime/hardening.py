@@ -5,7 +5,8 @@ https://cheatsheetseries.owasp.org/cheatsheets/HTTP_Headers_Cheat_Sheet.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 from realtime.asgi import Application, Message, Receive, Scope, Send
 
@@ -56,18 +57,19 @@ class Hardened:
 def _harden(headers: Iterable[tuple[bytes, bytes]], path: str, *, secure: bool) -> list[tuple[bytes, bytes]]:
     set_already = [(name.lower(), value) for name, value in headers]
     there = dict(set_already)
-    wanted = _wanted(there.get(b"content-type", b""), path, secure=secure)
-    return [
-        *set_already,
-        *((name.encode(), value.encode()) for name, value in wanted.items() if name.encode() not in there),
-    ]
+    page = there.get(b"content-type", b"").startswith(b"text/html")
+    wanted = _wanted(page=page, shared=path.startswith("/static/"), secure=secure)
+    return [*set_already, *(header for header in wanted if header[0] not in there)]
 
 
-def _wanted(content_type: bytes, path: str, *, secure: bool) -> Mapping[str, str]:
-    return {
+@cache
+def _wanted(*, page: bool, shared: bool, secure: bool) -> Sequence[tuple[bytes, bytes]]:
+    """What an answer of that sort should have; the same objects each time, for streams keep them to their end."""
+    wanted = {
         **ALWAYS,
-        **(PAGES if content_type.startswith(b"text/html") else OTHERS),
+        **(PAGES if page else OTHERS),
         **(SECURE if secure else {}),
         # Answers are for our own pages and, by CORS, for those of allowed origins; modules and styles are for any.
-        "cross-origin-resource-policy": "cross-origin" if path.startswith("/static/") else "same-origin",
+        "cross-origin-resource-policy": "cross-origin" if shared else "same-origin",
     }
+    return [(name.encode(), value.encode()) for name, value in wanted.items()]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import accumulate
 
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -17,8 +17,13 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from realtime import __version__
+from realtime.counts import DeliveryCounts, Distribution, ResumeKind
+from realtime.cursor import ResetReason
 from realtime.frames import CloseCode, ErrorCode
 from realtime.quotas import Resource, Scope
 
@@ -36,6 +41,27 @@ class Transport(StrEnum):
     SSE = "sse"
 
 
+class StreamEnd(StrEnum):
+    """How an SSE stream ended."""
+
+    FINISHED = "finished"
+    """All of the run was sent."""
+    CLIENT = "client"
+    """The viewer left."""
+    EXPIRED = "expired"
+    """Its token did."""
+    FORBIDDEN = "forbidden"
+    """Its role was lost."""
+    DRAINED = "drained"
+    """The server restarts."""
+    STUCK = "stuck"
+    """The viewer took nothing for too long."""
+    LOST = "lost"
+    """The log no longer had what was due; it was told the state instead."""
+    FAILED = "failed"
+    """The server could not write to it."""
+
+
 class FailureReason(StrEnum):
     """Why nobody knows who is asking."""
 
@@ -48,16 +74,23 @@ class FailureReason(StrEnum):
 
 
 class Metrics:
-    """The series of one server; several may live in one process. Counting is cheap and never raises."""
+    """The series of one server; several may live in one process. Counting is cheap and never raises.
 
-    def __init__(self) -> None:
+    What ``delivery`` counts is read from there when it is asked for.
+    """
+
+    def __init__(self, delivery: DeliveryCounts) -> None:
+        self._delivery = delivery
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
+        registry.register(_DeliverySeries(delivery))
         Info("runcast_build", "Which release this is.", registry=registry).info({"version": __version__})
         self._connections = Gauge(
             "runcast_connections", "Connections that are open.", ["transport"], registry=registry
         )
         self.subscriptions = Gauge("runcast_subscriptions", "Runs watched live, over all.", registry=registry)
+        self.runs_in_memory = Gauge("runcast_runs_in_memory", "Runs whose newest events are kept.", registry=registry)
+        self.tail_bytes = Gauge("runcast_tail_bytes", "How much of their logs that is.", registry=registry)
         self._requests = Counter(
             "runcast_requests_total", "HTTP requests answered.", ["method", "status"], registry=registry
         )
@@ -79,26 +112,33 @@ class Metrics:
         )
         self._closes = Counter(
             "runcast_websocket_closes_total",
-            "WebSockets that ended, by our close code, or client: it left first.",
+            "WebSockets that ended, by our close code; client: it left first; cut: it sent too fast.",
             ["code"],
             registry=registry,
+        )
+        self._ends = Counter("runcast_sse_ends_total", "SSE streams that ended.", ["reason"], registry=registry)
+        self._resets = Counter(
+            "runcast_resets_total", "Viewers told the state instead of what they missed.", ["reason"], registry=registry
         )
         self._frames_refused = Counter(
             "runcast_frames_refused_total", "WebSocket frames answered with an error.", ["code"], registry=registry
         )
         self._available = Gauge("runcast_store_available", "1 where the store answers.", registry=registry)
+        # A series that begins with its first 1 would hide that one from rate() and increase().
         for transport in Transport:
             self._connections.labels(transport)
+        for code in ("client", "cut", *(int(code) for code in CloseCode if code is not CloseCode.NORMAL)):
+            self._closes.labels(code)
+        for end in StreamEnd:
+            self._ends.labels(end)
+        for reason in ResetReason:
+            self._resets.labels(reason)
 
-    @contextlib.contextmanager
-    def connected(self, transport: Transport) -> Iterator[None]:
-        """Count a connection for as long as it is open."""
+    def connected(self, transport: Transport) -> Callable[[], None]:
+        """Count a connection until the function returned is called."""
         gauge = self._connections.labels(transport)
         gauge.inc()
-        try:
-            yield
-        finally:
-            gauge.dec()
+        return gauge.dec
 
     def answered(self, method: str, status: int, seconds: float) -> None:
         """Count a request whose answer begins after ``seconds``."""
@@ -118,9 +158,20 @@ class Metrics:
         """Count a live stream that ended because a role was lost."""
         self._revoked.inc()
 
-    def websocket_closed(self, code: CloseCode | None) -> None:
-        """Count a WebSocket that we closed with ``code``; None: the client left."""
-        self._closes.labels("client" if code is None else int(code)).inc()
+    def websocket_closed(self, code: CloseCode | None, *, cut: bool) -> None:
+        """Count a WebSocket that we closed with ``code``; None: the client left, or was ``cut`` off without a word."""
+        left = "cut" if cut else "client"
+        self._closes.labels(left if code is None else int(code)).inc()
+
+    def stream_ended(self, end: StreamEnd) -> None:
+        """Count an SSE stream that had begun."""
+        self._ends.labels(end).inc()
+
+    def reset(self, reason: ResetReason, *, resumed: bool) -> None:
+        """Count a viewer that is told the state; ``resumed``: just when it came back with a cursor."""
+        self._resets.labels(reason).inc()
+        if resumed:
+            self._delivery.resumes[ResumeKind.RESET] += 1
 
     def frame_refused(self, code: ErrorCode) -> None:
         """Count a WebSocket frame that was answered with an error."""
@@ -133,3 +184,45 @@ class Metrics:
     def render(self) -> bytes:
         """All series in the text format of Prometheus, of `CONTENT_TYPE`."""
         return generate_latest(self._registry)
+
+
+class _DeliverySeries(Collector):
+    """What delivery counts, in Prometheus' terms: delivery itself adds plain numbers and nothing else."""
+
+    def __init__(self, counts: DeliveryCounts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Every series as of now."""
+        counts = self._counts
+        yield CounterMetricFamily("runcast_events_published", "Events of runs.", counts.published)
+        yield CounterMetricFamily(
+            "runcast_events_delivered", "Events, once for each viewer they were written to.", counts.deliveries
+        )
+        yield CounterMetricFamily("runcast_delivered_bytes", "Of those, as they left.", counts.bytes)
+        yield GaugeMetricFamily(
+            "runcast_lagging_viewers", "Subscriptions that wait for their viewer to take more.", counts.lagging
+        )
+        resumes = CounterMetricFamily(
+            "runcast_resumes", "Viewers that came with a cursor, by where they were served from.", labels=["kind"]
+        )
+        for kind, number in counts.resumes.items():
+            resumes.add_metric([kind], number)
+        yield resumes
+        yield _histogram("runcast_flush_events", "Events of a run that left in one flush.", counts.flush_events)
+        yield _histogram("runcast_flush_duration_seconds", "How long a flush takes.", counts.flush_s)
+        yield _histogram(
+            "runcast_publish_to_flush_seconds",
+            "From the publishing of the oldest event of a flush to its end.",
+            counts.wait_s,
+        )
+        yield _histogram(
+            "runcast_replay_events", "Events between a viewer's cursor and the head as it comes.", counts.replay_events
+        )
+
+
+def _histogram(name: str, text: str, values: Distribution) -> HistogramMetricFamily:
+    bounds = [floatToGoString(bound) for bound in (*values.bounds, float("inf"))]
+    return HistogramMetricFamily(
+        name, text, buckets=[*zip(bounds, accumulate(values.counts), strict=True)], sum_value=values.sum
+    )

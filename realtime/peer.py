@@ -15,10 +15,13 @@ STATE_KEY = "peer"
 
 
 class Peer:
-    """One TCP peer. ``heard_at`` is when a byte of it was last read, by the monotonic clock."""
+    """One TCP peer. ``heard_at`` is when a byte of it was last read, by the monotonic clock; ``aborted``: `abort` was
+    called.
+    """
 
     def __init__(self, writer: asyncio.StreamWriter | None = None) -> None:
         self.heard_at = time.monotonic()
+        self.aborted = False
         self._writer = writer
         self._ping: Callable[[], Awaitable[None]] | None = None
         self._on_closing: Callable[[], None] | None = None
@@ -63,5 +66,6 @@ class Peer:
 
     def abort(self) -> None:
         """Cut the connection without waiting for anything."""
+        self.aborted = True
         if self._writer is not None:
             self._writer.transport.abort()

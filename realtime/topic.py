@@ -95,7 +95,10 @@ class Topic:
 
     def schedule(self) -> None:
         """Feed every subscription what was just appended: in the next turn, or with what else comes in `FLUSH_S`."""
-        if self._grown_at is not None or not self.subscriptions:
+        if self._grown_at is not None:
+            return
+        if not self.subscriptions:
+            self._flushed_to = self.head
             return
         loop = asyncio.get_running_loop()
         self._grown_at = time.monotonic()
@@ -108,18 +111,18 @@ class Topic:
     def _flush(self) -> None:
         begun_at = time.monotonic()
         page = self.after(self._flushed_to)
-        if page is None or page.terminal:
+        if page is None or page.terminal or page.last < self.head:
             for subscription in tuple(self.subscriptions):
                 subscription.feed()
         else:
             self._hand_to_all(page, begun_at)
         self._flushed_at = time.monotonic()
-        if self.tail is not None and self._grown_at is not None:
-            counts, head = self.counts, self.tail.head
-            counts.flush_events.add(head - self._flushed_to)
+        if self._grown_at is not None and self.head > self._flushed_to:
+            counts = self.counts
+            counts.flush_events.add(self.head - self._flushed_to)
             counts.flush_s.add(self._flushed_at - begun_at)
             counts.wait_s.add(self._flushed_at - self._grown_at)
-            self._flushed_to = head
+        self._flushed_to = self.head
         self._grown_at = None
 
     def _hand_to_all(self, page: Page, now: float) -> None:

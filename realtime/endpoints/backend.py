@@ -38,7 +38,10 @@ class Backend:
     @cached_property
     def metrics(self) -> Metrics:
         """What is counted."""
-        return Metrics()
+        metrics = Metrics(self.broadcaster.counts)
+        metrics.runs_in_memory.set_function(lambda: self.broadcaster.runs)
+        metrics.tail_bytes.set_function(lambda: self.broadcaster.tail_bytes)
+        return metrics
 
     @cached_property
     def quotas(self) -> Quotas:

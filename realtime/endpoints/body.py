@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import ExitStack
+from functools import partial
 from io import BytesIO
 from typing import Any, cast
 
@@ -19,8 +19,14 @@ from quart.formparser import FormDataParser
 from quart.wrappers.request import Body
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from realtime.channel import Channel
+from realtime.endpoints.departure import Departure
+from realtime.light_event import LightEvent
+from realtime.peer import Peer
+
 MAX_REQUEST_BYTES = 64 * 1024
 """The most of any request, but for one that `permit_body` is called for."""
+WITHOUT_BODY = frozenset({"GET", "HEAD"})
 LINGER_S = 2.0
 """How long a client may go on sending a body that is answered already: cut off, it might never see the answer."""
 
@@ -30,11 +36,13 @@ class BoundedBody(Body):
 
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         super().__init__(None, None)
+        self._complete = cast("asyncio.Event", LightEvent())
+        self._has_data = cast("asyncio.Event", LightEvent())
         self.limit = MAX_REQUEST_BYTES
-        self.ended = asyncio.Event()
+        self.ended = LightEvent()
         self._expected = expected_content_length or 0
         self._received = 0
-        self._wanted = asyncio.Event()
+        self._wanted = LightEvent()
         self._dropping = False
 
     def append(self, data: bytes) -> None:
@@ -49,9 +57,14 @@ class BoundedBody(Body):
         self.ended.set()
         self.set_complete()
 
+    @property
+    def full(self) -> bool:
+        """True where no more may be taken before it is wanted."""
+        return self._received > MAX_REQUEST_BYTES
+
     async def room(self) -> None:
         """Return as soon as more may be taken."""
-        if self._received > MAX_REQUEST_BYTES:
+        if self.full:
             await self._wanted.wait()
 
     async def drop(self) -> None:
@@ -96,7 +109,7 @@ class MemoryForm(FormDataParser):
 
 
 class BoundedRequest(Request):
-    """A request with such a body. ``ending`` is closed when all of the answer was sent, or can be sent no more."""
+    """A request with such a body. What is in ``ending`` is called, last first, when no more of the answer is sent."""
 
     body_class = BoundedBody
     form_data_parser_class = MemoryForm
@@ -104,11 +117,35 @@ class BoundedRequest(Request):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.ending = ExitStack()
+        self.ending: list[Callable[[], object]] = []
 
 
 class BoundedHttp(ASGIHTTPConnection):
-    """Quart's HTTP connection for such requests."""
+    """Quart's HTTP connection for such requests.
+
+    One that brings no body is handled in the server's own task, where the server delivers by itself what it receives.
+    """
+
+    async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        """Serve the request until it is answered or the client leaves."""
+        channel = getattr(receive, "__self__", None)
+        if self.scope["method"] not in WITHOUT_BODY or not isinstance(channel, Channel):
+            await super().__call__(receive, send)
+            return
+        request = self._create_request_from_scope(send)
+        departure = Departure()
+        channel.deliver_to(partial(self._take, cast("BoundedRequest", request).body, departure))
+        await departure.ends(self.handle_request(request, send))
+
+    def _take(self, body: BoundedBody, departure: Departure, message: Any) -> None:
+        if message["type"] == "http.disconnect":
+            departure.leave()
+        elif body.full:
+            Peer.of(self.scope).abort()
+        else:
+            body.append(message.get("body", b""))
+            if not message.get("more_body", False):
+                body.end()
 
     async def handle_messages(self, request: Request, receive: Callable[[], Awaitable[Any]]) -> None:
         """Take what is received, as far as there is room, until the client leaves."""
@@ -128,8 +165,11 @@ class BoundedHttp(ASGIHTTPConnection):
                 await bounded.body.drop()
             await send(message)
 
-        with bounded.ending:
+        try:
             await super().handle_request(request, send_after_all)
+        finally:
+            while bounded.ending:
+                bounded.ending.pop()()
 
 
 def permit_body(most_bytes: int) -> None:
@@ -138,6 +178,6 @@ def permit_body(most_bytes: int) -> None:
     bounded.max_content_length = bounded.body.limit = most_bytes
 
 
-def ending_of_request() -> ExitStack:
-    """What is closed when the current request is over, however it ends: after the last byte of a stream, or a cut."""
-    return cast("BoundedRequest", request).ending
+def at_end_of_request(call: Callable[[], object]) -> None:
+    """Have ``call`` called when the current request is over, however it ends: after the last byte, or a cut."""
+    cast("BoundedRequest", request).ending.append(call)

@@ -87,7 +87,9 @@ class RunCommands:
         cursor, given = await self._requested_cursor(command, key, principal, run)
         start = await find_start(self._backend.log, key, run, cursor)
         watch = self._begin(command, principal, run, start.cursor)
+        resumed = given and cursor != 0
         if isinstance(start, Reset):
+            self._backend.metrics.reset(start.reason, resumed=resumed)
             frame = ResetFrame(
                 run_id=key.run_id, reason=start.reason, snapshot=run, cursor=start.cursor, ref=command.ref
             ).encode()
@@ -101,7 +103,7 @@ class RunCommands:
                 ref=command.ref,
             ).encode()
         self._outlet.send(frame)
-        self._follow(watch, run)
+        self._follow(watch, run, resumed=resumed and not isinstance(start, Reset))
 
     def _begin(self, command: Subscribe, principal: Principal, run: RunSnapshot, cursor: int) -> Watch:
         """A watch of ``run`` in place of the one there may be."""
@@ -130,12 +132,12 @@ class RunCommands:
                 return acked, True
         return (run.last_event_id if command.start == "now" else 0), False
 
-    def _follow(self, watch: Watch, run: RunSnapshot) -> None:
+    def _follow(self, watch: Watch, run: RunSnapshot, *, resumed: bool = False) -> None:
         if run.ended and watch.cursor >= run.last_event_id:
             watch.finish()
             self._outlet.send(Finished(run_id=run.id).encode())
         else:
-            self._watches.follow(watch, run.last_event_id, self._on_end)
+            self._watches.follow(watch, run.last_event_id, self._on_end, resumed=resumed)
 
     def _on_end(self, watch: Watch, ending: Ending) -> None:
         if ending is Ending.FINISHED:
@@ -158,6 +160,7 @@ class RunCommands:
         if run is None or self._watches.get(watch.key.run_id) is not watch:
             return
         watch.jump(run.last_event_id)
+        self._backend.metrics.reset(ResetReason.EXPIRED, resumed=False)
         frame = ResetFrame(run_id=run.id, reason=ResetReason.EXPIRED, snapshot=run, cursor=watch.cursor)
         self._outlet.send(frame.encode())
         self._follow(watch, run)

@@ -65,8 +65,11 @@ class Connection:
 
     async def run(self) -> None:
         """Serve the connection until either side ends it; nothing of it is left behind then."""
-        with self._backend.metrics.connected(Transport.WEBSOCKET):
+        gone = self._backend.metrics.connected(Transport.WEBSOCKET)
+        try:
             await self._run()
+        finally:
+            gone()
 
     async def _run(self) -> None:
         gone = self._backend.broadcaster.on_drain(self._drain)
@@ -86,7 +89,7 @@ class Connection:
             self._give_up(error)
         finally:
             self._task = None
-            self._backend.metrics.websocket_closed(self._code)
+            self._backend.metrics.websocket_closed(self._code, cut=self._peer.aborted)
             ending = loop.create_task(self._finish(writer, self._code or CloseCode.NORMAL))
             ending.add_done_callback(lambda _: gone())
             try:

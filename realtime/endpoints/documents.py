@@ -7,7 +7,7 @@ from quart import Blueprint, Response, request
 
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.body import ending_of_request, permit_body
+from realtime.endpoints.body import at_end_of_request, permit_body
 from realtime.endpoints.guard import enter_project, parse_id
 from realtime.ports import RefusedError
 from realtime.roles import Action
@@ -35,7 +35,7 @@ def documents_blueprint(backend: Backend) -> Blueprint:
     @blueprint.post("")
     async def add_documents(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.WRITE_DOCUMENTS)
-        ending_of_request().callback(backend.quotas.upload(principal))
+        at_end_of_request(backend.quotas.upload(principal))
         permit_body(MAX_UPLOAD_BYTES)
         uploaded = await _read_upload()
         with backend.quotas.telling():

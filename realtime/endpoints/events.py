@@ -13,7 +13,7 @@ from realtime.asgi_outlet import AsgiOutlet
 from realtime.cursor import Reset, ResetReason, parse_cursor
 from realtime.direct_outlet import DirectOutlet
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.body import ending_of_request
+from realtime.endpoints.body import at_end_of_request
 from realtime.endpoints.guard import find_run, identify, parse_id
 from realtime.endpoints.outlets import stream_outlet
 from realtime.endpoints.start import find_start
@@ -64,10 +64,9 @@ def _take_place(backend: Backend, principal: Principal) -> None:
         TooManyError: there may be no more.
 
     """
-    ending = ending_of_request()
-    ending.callback(backend.quotas.connect(principal))
-    ending.callback(backend.quotas.subscribe(principal))
-    ending.enter_context(backend.metrics.connected(Transport.SSE))
+    at_end_of_request(backend.quotas.connect(principal))
+    at_end_of_request(backend.quotas.subscribe(principal))
+    at_end_of_request(backend.metrics.connected(Transport.SSE))
 
 
 class _RunStream:

@@ -37,7 +37,7 @@ class Identity:
         self._give_back: Callable[[], None] = lambda: None
         self._send = send
         self._fail = fail
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timer: asyncio.TimerHandle | None = None
 
     def expect(self) -> None:
         """Wait for a token, but not for long.
@@ -50,7 +50,7 @@ class Identity:
             self._give_back = self._backend.quotas.approach(self._address)
         except TooManyError as error:
             raise too_many(error) from None
-        self._set_timers((self._backend.settings.identify_timeout_s, self._miss))
+        self._set_timer(self._backend.settings.identify_timeout_s, self._miss)
 
     async def take(self, token: str, ref: Ref = None) -> None:
         """Speak for whom the token says, until it expires, and welcome them; the same person may come again.
@@ -80,7 +80,7 @@ class Identity:
 
     def close(self) -> None:
         """Warn and fail no more, and count no more. Idempotent."""
-        self._set_timers()
+        self._stop_timer()
         self._give_back()
 
     async def _read(self, token: str, ref: Ref) -> Principal:
@@ -114,18 +114,23 @@ class Identity:
 
     def _end_in(self, seconds: float) -> None:
         warning_s = min(WARNING_S, max(0.0, seconds) / 2)
-        warning = Expiring(expires_in_ms=int(warning_s * 1000)).encode()
-        expired = _not_authenticated("The token has expired.")
-        self._set_timers(
-            (seconds - warning_s, lambda: self._send(warning)),
-            (seconds, lambda: self._fail(expired)),
-        )
+        self._set_timer(seconds - warning_s, self._warn, warning_s)
 
-    def _set_timers(self, *due: tuple[float, Callable[[], None]]) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        loop = asyncio.get_running_loop()
-        self._timers = [loop.call_later(max(0.0, in_s), call) for in_s, call in due]
+    def _warn(self, left_s: float) -> None:
+        self._send(Expiring(expires_in_ms=int(left_s * 1000)).encode())
+        self._set_timer(left_s, self._expire)
+
+    def _expire(self) -> None:
+        self._fail(_not_authenticated("The token has expired."))
+
+    def _set_timer(self, in_s: float, call: Callable[..., None], *args: float) -> None:
+        """Have one thing happen, in place of what else was to."""
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(max(0.0, in_s), call, *args)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 def too_many(error: TooManyError, ref: Ref = None, run_id: str | None = None) -> ProtocolError:

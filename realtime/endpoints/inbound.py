@@ -14,6 +14,7 @@ from typing import Any
 from quart.asgi import ASGIWebsocketConnection
 
 from realtime.channel import Channel
+from realtime.endpoints.departure import Departure
 from realtime.peer import Peer
 
 MAX_WAITING = 2048
@@ -64,72 +65,42 @@ class BoundedWebsocket(ASGIWebsocketConnection):
     own; else as in Quart.
     """
 
-    _left: bool = False
-
     async def __call__(self, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         """Serve the connection from a bounded inbox."""
         self.queue: Any = Inbox()
         self._peer = Peer.of(self.scope)
-        self._on_left: Callable[[], object] | None = None
+        self._departure = Departure()
         channel = getattr(receive, "__self__", None)
         if not isinstance(channel, Channel):
             await super().__call__(receive, send)
             return
         channel.deliver_to(self._take)
-        await self._handle_here(send)
-        if self._accepted and not self.has_left():
+        await self._departure.ends(self.handle_websocket(self._create_websocket_from_scope(send), send))
+        if self._accepted:
             await self._see_off()
 
     async def handle_messages(self, receive: Callable[[], Awaitable[Any]]) -> None:
         """Take what is received until the client leaves."""
-        while not self.has_left():
+        while not self._departure.has_left():
             self._take(await receive())
-
-    def has_left(self) -> bool:
-        """True once the client has gone."""
-        return self._left
 
     def _take(self, event: Any) -> None:
         """Keep a message for the handler; end a client that sends faster than it is served."""
         if event["type"] == "websocket.disconnect":
-            self._leave()
+            self._departure.leave()
         elif event["type"] == "websocket.receive":
             if self.queue.full:
                 self._peer.abort()
                 if not self._peer.known:
-                    self._leave()
+                    self._departure.leave()
                 return
             text = event.get("text")
             self.queue.put(event.get("bytes") or b"" if text is None else text)
 
-    def _leave(self) -> None:
-        self._left = True
-        if self._on_left is not None:
-            self._on_left()
-
-    async def _handle_here(self, send: Callable[[Any], Awaitable[None]]) -> None:
-        """Run the handler until it is done; when the client leaves, it is cancelled."""
-        task = asyncio.current_task()
-        if task is None or self.has_left():
-            return
-        self._on_left = task.cancel
-        try:
-            await self.handle_websocket(self._create_websocket_from_scope(send), send)
-            if self.has_left():
-                await asyncio.sleep(0)  # it may have left as the handler was done
-        except asyncio.CancelledError:
-            if not self.has_left():
-                raise
-            task.uncancel()
-        finally:
-            self._on_left = None
-
     async def _see_off(self) -> None:
         """Wait for the client to answer our close: cut at once, it might not read that."""
-        gone = asyncio.Event()
-        self._on_left = gone.set
         cut = asyncio.get_running_loop().call_later(LINGER_S, self._peer.abort)
         try:
-            await gone.wait()
+            await self._departure.wait()
         finally:
             cut.cancel()

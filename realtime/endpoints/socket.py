@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from quart import Blueprint, Response, websocket
 
 from realtime.endpoints.answers import error_answer
@@ -25,6 +27,8 @@ def socket_blueprint(backend: Backend) -> Blueprint:
             return error_answer(error)
         offered = websocket.requested_subprotocols
         await websocket.accept(subprotocol=SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        for headers in (websocket.headers, cast("list[object]", websocket.scope["headers"])):
+            headers.clear()  # 3 KB that nobody will ask for again, however long the connection lasts
         await Connection(backend, websocket, None if credentials is None else credentials.token).run()
         return None
 

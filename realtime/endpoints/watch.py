@@ -110,10 +110,14 @@ class WatchList:
         self.remove(watch.key.run_id)
         self._watches[watch.key.run_id] = watch
 
-    def follow(self, watch: Watch, head: int, on_end: Callable[[Watch, Ending], None]) -> None:
-        """Send every event after the watch's cursor, of a log that goes to ``head`` at least."""
+    def follow(
+        self, watch: Watch, head: int, on_end: Callable[[Watch, Ending], None], *, resumed: bool = False
+    ) -> None:
+        """Send every event after the watch's cursor, of a log that goes to ``head`` at least; ``resumed``: the client
+        gave that cursor.
+        """
         watch.subscription = self._broadcaster.subscribe(
-            watch.key, watch.cursor, self._outlet, lambda ending: on_end(watch, ending), head=head
+            watch.key, watch.cursor, self._outlet, lambda ending: on_end(watch, ending), head=head, resumed=resumed
         )
 
     def remove(self, run_id: str) -> Watch | None:

@@ -1,0 +1,50 @@
+"""The client may leave at any time; what is done for it then ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Departure:
+    """Whether the client has left, and what that ends."""
+
+    def __init__(self) -> None:
+        self._left = False
+        self._on_left: Callable[[], object] | None = None
+
+    def has_left(self) -> bool:
+        """True once it has left."""
+        return self._left
+
+    def leave(self) -> None:
+        """It has."""
+        self._left = True
+        if self._on_left is not None:
+            self._on_left()
+
+    async def ends(self, work: Awaitable[object]) -> None:
+        """Do ``work`` in the current task until it is done, or cancel it as soon as the client leaves."""
+        task = asyncio.current_task()
+        if task is None:
+            return
+        self._on_left = task.cancel
+        try:
+            if self._left:
+                task.cancel()
+            await work
+            if self._left:
+                await asyncio.sleep(0)  # it may have left just as the work was done
+        except asyncio.CancelledError:
+            if not self._left:
+                raise
+            task.uncancel()
+        finally:
+            self._on_left = None
+
+    async def wait(self) -> None:
+        """Return when it has left."""
+        if not self._left:
+            gone = asyncio.Event()
+            self._on_left = gone.set
+            await gone.wait()
