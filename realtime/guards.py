@@ -10,7 +10,8 @@
   without end. Pings are then answered apart from the reader, which must go on to hear that there is room again.
 - what it receives goes to the application through an `asyncio.Queue`, 3 KB a connection: a `Channel` is lighter, and
   can deliver without a task that waits.
-- after the handshake of a WebSocket it keeps what spoke HTTP, 3 KB: that is let go.
+- after the handshake of a WebSocket it keeps what spoke HTTP, 3 KB, and the head of an answer to the end of that: both
+  are let go.
 - its own pings keep a closed connection's tasks alive until the next one is due: they stay off, `Peer.ping` pings.
 """
 
@@ -29,7 +30,7 @@ from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import task_group, tcp_server, worker_context
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
-from hypercorn.protocol import h2, h11, ws_stream
+from hypercorn.protocol import h2, h11, http_stream, ws_stream
 from hypercorn.protocol.events import Event, Request, StreamClosed
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope, WebsocketAcceptEvent
 from wsproto.connection import Connection, ConnectionState
@@ -123,6 +124,13 @@ class _ClosingStream(ws_stream.WSStream):
             pong, self._pong = self._pong, None
             await super()._send_wsproto_event(pong)
         self._answering = False
+
+
+class _LightStream(http_stream.HTTPStream):
+    async def app_send(self, message: ASGISendEvent | None) -> None:
+        await super().app_send(message)
+        if message is not None and message["type"] == "http.response.start":
+            self.response = {**message, "headers": []}
 
 
 DRAIN_S = 30.0
@@ -240,6 +248,8 @@ def install() -> None:
     vars(tcp_server)["TaskGroup"] = _LightTaskGroup
     worker_context.WorkerContext.event_class = _LightEvent
     vars(protocol)["H2Protocol"] = _AsciiProtocol
+    vars(h11)["HTTPStream"] = _LightStream
+    vars(h2)["HTTPStream"] = _LightStream
     vars(h11)["WSStream"] = _ClosingStream
     vars(h2)["WSStream"] = _ClosingStream
     vars(h2)["StreamBuffer"] = _HoldingBuffer

@@ -161,8 +161,11 @@ class BoundedHttp(ASGIHTTPConnection):
         bounded = cast("BoundedRequest", request)
 
         async def send_after_all(message: Any) -> None:
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
-                await bounded.body.drop()
+            if message["type"] == "http.response.body":
+                for headers in (bounded.headers, cast("list[object]", bounded.scope["headers"])):
+                    headers.clear()  # nobody asks for them again, and a stream may last for days
+                if not message.get("more_body", False):
+                    await bounded.body.drop()
             await send(message)
 
         try:

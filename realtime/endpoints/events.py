@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
+from functools import partial
 from uuid import UUID
 
 from quart import Blueprint, Response, request
@@ -18,7 +19,8 @@ from realtime.endpoints.guard import find_run, identify, parse_id
 from realtime.endpoints.outlets import stream_outlet
 from realtime.endpoints.start import find_start
 from realtime.events import RunKey
-from realtime.metrics import Transport
+from realtime.metrics import StreamEnd, Transport
+from realtime.peer import Peer
 from realtime.ports import Membership, RefusedError
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot, unfold
@@ -44,7 +46,7 @@ def events_blueprint(backend: Backend) -> Blueprint:
         _take_place(backend, principal)
         stream = _RunStream(backend, principal, run, stream_outlet(request.scope))
         response = build_sse_response(
-            stream.events(start.cursor, start.reason if isinstance(start, Reset) else None),
+            stream.events(start.cursor, start.reason if isinstance(start, Reset) else None, resumed=cursor != 0),
             UUID(run_id),
             heartbeat_s=backend.settings.heartbeat_s,
             stuck_s=backend.settings.stuck_timeout_s,
@@ -52,6 +54,8 @@ def events_blueprint(backend: Backend) -> Blueprint:
         if request.method == "HEAD":
             response.set_data(b"")
             del response.headers["Content-Length"]  # of the body that GET has: RFC 9110, 8.6
+        else:
+            at_end_of_request(partial(_count_end, backend, stream, Peer.of(request.scope)))
         return response
 
     return blueprint
@@ -69,8 +73,13 @@ def _take_place(backend: Backend, principal: Principal) -> None:
     at_end_of_request(backend.metrics.connected(Transport.SSE))
 
 
+def _count_end(backend: Backend, stream: _RunStream, peer: Peer) -> None:
+    left = StreamEnd.STUCK if peer.aborted else StreamEnd.CLIENT
+    backend.metrics.stream_ended(stream.end or left)
+
+
 class _RunStream:
-    """One viewer of one run."""
+    """One viewer of one run. ``end`` is how it ended by itself."""
 
     def __init__(
         self,
@@ -84,28 +93,38 @@ class _RunStream:
         self._key = RunKey(principal.tenant, run.id)
         self._run = run
         self._outlet = outlet
+        self.end: StreamEnd | None = None
         self._lost = False
         self._over = False
 
     async def events(
-        self, cursor: int, reason: ResetReason | None
+        self, cursor: int, reason: ResetReason | None, *, resumed: bool = False
     ) -> AsyncGenerator[bytes | DirectOutlet[bytes], None]:
         """The state now where a reset is due, then every event after ``cursor``, until there can be no more.
 
         They leave past this generator where the connection can be lent: then it gives the outlet that does it.
+        ``resumed``: the viewer came with a cursor, which is counted.
         """
         loop = asyncio.get_running_loop()
-        expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._stop)
-        gone = self._backend.broadcaster.on_drain(self._outlet.finish)
+        expiry = loop.call_later(max(0.0, self._principal.expires_at - time.time()), self._stop, StreamEnd.EXPIRED)
+        gone = self._backend.broadcaster.on_drain(partial(self._finish, StreamEnd.DRAINED))
         membership = Membership(self._principal.tenant, self._run.project_id, self._principal.user_id)
         leave = self._backend.access.watch(membership, self._forbid)
         subscription = None
         try:
             if reason is not None:
+                self._backend.metrics.reset(reason, resumed=resumed)
                 yield reset_wire(self._run, reason)
-            if reason is None or not self._run.ended:
+            if reason is not None and self._run.ended:
+                self._finish(StreamEnd.FINISHED)
+            else:
                 subscription = self._backend.broadcaster.subscribe(
-                    self._key, cursor, self._outlet, self._on_end, head=self._run.last_event_id
+                    self._key,
+                    cursor,
+                    self._outlet,
+                    self._on_end,
+                    head=self._run.last_event_id,
+                    resumed=resumed and reason is None,
                 )
                 if isinstance(self._outlet, AsgiOutlet):
                     async for wire in self._outlet:
@@ -115,6 +134,7 @@ class _RunStream:
             if self._lost:
                 run = await self._find_run()
                 if run is not None:
+                    self._backend.metrics.reset(ResetReason.EXPIRED, resumed=False)
                     yield reset_wire(run, ResetReason.EXPIRED)
         finally:
             expiry.cancel()
@@ -126,10 +146,11 @@ class _RunStream:
     def _forbid(self) -> None:
         """The user's role was taken away, or is now one that may not watch."""
         self._backend.metrics.access_revoked()
-        self._stop()
+        self._stop(StreamEnd.FORBIDDEN)
 
-    def _stop(self) -> None:
+    def _stop(self, end: StreamEnd) -> None:
         """The viewer may see nothing more, not even what waits."""
+        self.end = self.end or end
         self._over = True
         self._outlet.cut()
 
@@ -145,6 +166,11 @@ class _RunStream:
 
     def _on_end(self, ending: Ending) -> None:
         self._lost = ending is Ending.LOST
+        self._finish(StreamEnd[ending.name])
+
+    def _finish(self, end: StreamEnd) -> None:
+        """Nothing follows what waits. The first reason to end is the one that counts."""
+        self.end = self.end or end
         self._outlet.finish()
 
 
