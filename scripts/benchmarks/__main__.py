@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import click
+from delivery.commands import COMMANDS
 from store import store
 
 
-@click.group()
+@click.group(context_settings={"show_default": True})
 def bench() -> None:
     """Measure side by side in one run. Nothing else should be running meanwhile."""
 
 
-bench.add_command(store)
+for command in (store, *COMMANDS):
+    bench.add_command(command)
 bench()

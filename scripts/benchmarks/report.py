@@ -13,14 +13,27 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+CORES = len(os.sched_getaffinity(0))
+"""Before anything was bound to one of them."""
+
 
 def conditions() -> dict[str, Any]:
     """The machine and the interpreter, without names of hosts or people."""
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "processor": _processor(),
+        "cores": CORES,
+        "memory_mb": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20,
     }
+
+
+def _processor() -> str:
+    """Its name, where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
