@@ -56,8 +56,8 @@ class Broadcaster:
     def publish(self, key: RunKey, events: Sequence[Event]) -> None:
         """Tell viewers of saved events, in the order of their ids. Without viewers it is a silent no-op.
 
-        Ids that are known are ignored; after a gap the log is read instead. Viewers are fed in the next turn of the
-        loop, so what is published in one turn leaves together, and at most every `FLUSH_S`. Never raises.
+        Ids that are known are ignored; after a gap the log is read instead. Viewers are fed at once, and what follows
+        within `FLUSH_S` leaves together after that. Never raises.
         """
         if not events:
             return

@@ -8,7 +8,6 @@ payload is the JSON text of the run log, inserted as it is: a replayed event equ
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -83,45 +82,56 @@ class Event:
 
     """
 
+    __slots__ = ("_body", "_frame", "_sse", "id", "payload", "run_id", "type")
+
     def __init__(self, run_id: str, id: int, type: str, payload: str) -> None:
         self.run_id = run_id
         self.id = id
         self.type = event_type(type)
         self.payload = payload
+        self._body: str | None = None
+        self._sse: bytes | None = None
+        self._frame: bytes | None = None
         if self.type is EventType.HEARTBEAT:
             raise InvalidEventError("a heartbeat is never part of a run's log")
 
     def __repr__(self) -> str:
         return f"Event({self.run_id!r}, {self.id}, {self.type.value!r}, {self.payload!r})"
 
-    @cached_property
+    @property
     def terminal(self) -> bool:
         """True for the last event of a run."""
         if self.type is not EventType.COMPLETE:
             return False
         return msgspec.json.decode(self.payload, type=_Ending).all_done
 
-    @cached_property
+    @property
     def body(self) -> str:
         """The object without its id."""
-        return encode_body(self.type, self.run_id, self.payload)
+        if self._body is None:
+            self._body = encode_body(self.type, self.run_id, self.payload)
+        return self._body
 
-    @cached_property
+    @property
     def sse(self) -> bytes:
         """The event on SSE: id line, data line, blank line."""
-        return encode_sse(self.body, self.id)
+        if self._sse is None:
+            self._sse = encode_sse(self.body, self.id)
+        return self._sse
 
     @property
     def text(self) -> str:
         """The event on WebSocket: one text message."""
         return f'{{"id":{self.id},{self.body[1:]}'
 
-    @cached_property
+    @property
     def frame(self) -> bytes:
         """The event on WebSocket: the text message in one frame."""
-        return text_frame(self.text.encode())
+        if self._frame is None:
+            self._frame = text_frame(self.text.encode())
+        return self._frame
 
-    @cached_property
+    @property
     def size(self) -> int:
         """About how many bytes the event occupies in memory with its encodings."""
         return 4 * len(self.payload) + 512

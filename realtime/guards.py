@@ -8,10 +8,10 @@
   lets any bytes through: they are percent-encoded.
 - over HTTP/2 what a peer does not read piles up: more is taken only when little waits, and the end is not waited for
   without end. Pings are then answered apart from the reader, which must go on to hear that there is room again.
-- what it receives goes to the application through an `asyncio.Queue`, 3 KB a connection: a `Channel` is lighter, and
+- what it receives goes to the application through an `asyncio.Queue`, 3 KB a connection: a `Channel` is lighter and
   can deliver without a task that waits.
-- after the handshake of a WebSocket it keeps what spoke HTTP, 3 KB, and the head of an answer to the end of that: both
-  are let go.
+- after the handshake of a WebSocket it keeps what spoke HTTP, 3 KB, and the head of an answer to the end of that: let
+  go.
 - its own pings keep a closed connection's tasks alive until the next one is due: they stay off, `Peer.ping` pings.
 """
 

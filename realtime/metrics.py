@@ -19,7 +19,6 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from realtime import __version__
 from realtime.counts import DeliveryCounts, Distribution, ResumeKind
@@ -118,7 +117,10 @@ class Metrics:
         )
         self._ends = Counter("runcast_sse_ends_total", "SSE streams that ended.", ["reason"], registry=registry)
         self._resets = Counter(
-            "runcast_resets_total", "Viewers told the state instead of what they missed.", ["reason"], registry=registry
+            "runcast_resets_total",
+            "Viewers told the state instead of what they missed.",
+            ["reason"],
+            registry=registry,
         )
         self._frames_refused = Counter(
             "runcast_frames_refused_total", "WebSocket frames answered with an error.", ["code"], registry=registry
@@ -131,8 +133,12 @@ class Metrics:
             self._closes.labels(code)
         for end in StreamEnd:
             self._ends.labels(end)
-        for reason in ResetReason:
-            self._resets.labels(reason)
+        for reset in ResetReason:
+            self._resets.labels(reset)
+        for failure in FailureReason:
+            self._failures.labels(failure)
+        for error in ErrorCode:
+            self._frames_refused.labels(error)
 
     def connected(self, transport: Transport) -> Callable[[], None]:
         """Count a connection until the function returned is called."""
@@ -159,7 +165,7 @@ class Metrics:
         self._revoked.inc()
 
     def websocket_closed(self, code: CloseCode | None, *, cut: bool) -> None:
-        """Count a WebSocket that we closed with ``code``; None: the client left, or was ``cut`` off without a word."""
+        """Count a WebSocket that we closed with ``code``; None: the client left, or was ``cut`` off untold."""
         left = "cut" if cut else "client"
         self._closes.labels(left if code is None else int(code)).inc()
 
@@ -217,12 +223,14 @@ class _DeliverySeries(Collector):
             counts.wait_s,
         )
         yield _histogram(
-            "runcast_replay_events", "Events between a viewer's cursor and the head as it comes.", counts.replay_events
+            "runcast_replay_events",
+            "Events between a viewer's cursor and the head as it comes.",
+            counts.replay_events,
         )
 
 
 def _histogram(name: str, text: str, values: Distribution) -> HistogramMetricFamily:
-    bounds = [floatToGoString(bound) for bound in (*values.bounds, float("inf"))]
+    bounds = [*(str(float(bound)) for bound in values.bounds), "+Inf"]
     return HistogramMetricFamily(
         name, text, buckets=[*zip(bounds, accumulate(values.counts), strict=True)], sum_value=values.sum
     )

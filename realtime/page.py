@@ -34,7 +34,7 @@ class Page:
                 break
         return cls(cursor, taken)
 
-    @cached_property
+    @property
     def terminal(self) -> bool:
         """True where the run ends with it."""
         return bool(self.events) and self.events[-1].terminal

@@ -94,19 +94,18 @@ class Topic:
         return None if self.tail is None else self.tail.after(cursor)
 
     def schedule(self) -> None:
-        """Feed every subscription what was just appended: in the next turn, or with what else comes in `FLUSH_S`."""
+        """Feed every subscription what was just appended: at once, or `FLUSH_S` after what they were fed last."""
         if self._grown_at is not None:
             return
         if not self.subscriptions:
             self._flushed_to = self.head
             return
-        loop = asyncio.get_running_loop()
         self._grown_at = time.monotonic()
         wait = self._flushed_at + FLUSH_S - self._grown_at
         if wait <= 0:
-            loop.call_soon(self._flush)
+            self._flush()
         else:
-            loop.call_later(wait, self._flush)
+            asyncio.get_running_loop().call_later(wait, self._flush)
 
     def _flush(self) -> None:
         begun_at = time.monotonic()

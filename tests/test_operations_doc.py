@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from realtime.counts import DeliveryCounts
 from realtime.metrics import Metrics
 from realtime.settings import Settings
 
@@ -42,5 +43,5 @@ def test_documented_settings_are_those_there_are() -> None:
 
 def test_every_series_is_documented() -> None:
     """The table of series is complete, and has none that is not there."""
-    served = set(re.findall(r"^# TYPE (runcast_\w+)", Metrics().render().decode(), re.MULTILINE))
+    served = set(re.findall(r"^# TYPE (runcast_\w+)", Metrics(DeliveryCounts()).render().decode(), re.MULTILINE))
     assert set(re.findall(r"`(runcast_\w+?)(?:{[\w,]+})?`", TEXT)) == served

@@ -18,3 +18,9 @@ def values(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
 def count(server: LiveServer, name: str, *labels: str) -> float:
     """The value of ``runcast_{name}`` with these labels, in the order of their names; 0: never counted."""
     return values(server.home.backend.metrics.render().decode()).get((f"runcast_{name}", labels), 0.0)
+
+
+def labelled(server: LiveServer, name: str) -> dict[str, float]:
+    """The values of ``runcast_{name}``, which has one label, by that."""
+    found = values(server.home.backend.metrics.render().decode())
+    return {labels[0]: value for (series, labels), value in found.items() if series == f"runcast_{name}"}

@@ -15,6 +15,7 @@ from live import GatedModel, LiveServer
 
 from orchestrator.ports import ModelChunk, ModelRequest
 from realtime.asgi import Message
+from realtime.counts import DeliveryCounts
 from realtime.log import configure_logging, mask
 from realtime.metrics import Metrics
 from realtime.ports import User
@@ -217,7 +218,7 @@ async def test_failure_outside_of_every_handler_is_answered(kind: str) -> None:
     async def never() -> Message:
         raise AssertionError("nobody reads")
 
-    application = RequestLog(fail, Metrics())
+    application = RequestLog(fail, Metrics(DeliveryCounts()))
     await application({"type": kind, "method": "GET", "path": "/", "headers": []}, never, send)
     start, body = sent
     assert start["status"] == 500

@@ -1,0 +1,93 @@
+"""How streams end by the server's will, on every wire at once: at a drain, and when a token expires."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from certificates import Secured
+from contracts.wires.viewers import ENDED, Seen, SocketViewer, Viewer, rest_of, take
+from contracts.wires.ways import WAYS, Place, Way, keep_portable, stored
+from live import LiveServer, live_server
+from seeded import SeededRun, all_gone, seed_run
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.parametrize("tls", [False, True], ids=["http", "https"]),
+]
+
+BIG = "x" * 5_000
+BURST = 200
+STEP_S = 10.0
+"""Within so many seconds must happen what a test waits for."""
+
+Watching = dict[Way, Viewer]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Where the server of a test keeps everything."""
+    return tmp_path / "home"
+
+
+@contextlib.asynccontextmanager
+async def served(home: Path, secured: Secured, tls: bool) -> AsyncIterator[LiveServer]:
+    """A server of its own, over http or https."""
+    options = {"ssl_context": secured.trust(), **secured.settings} if tls else {}
+    async with live_server(home, **options) as live:
+        yield live
+
+
+async def watch_every_way(
+    stack: contextlib.AsyncExitStack, server: LiveServer, secured: Secured, run: SeededRun, token: str | None = None
+) -> Watching:
+    """A viewer on every way that leads to the server, each past the run's first event."""
+    watching: Watching = {}
+    tls = server.ssl_context is not None
+    for way in [way for way in WAYS if way.tls is tls]:
+        place = Place(server, way, secured if tls else None)
+        with pytest.MonkeyPatch.context() as patch:
+            if way.portable:
+                keep_portable(patch)
+            watching[way] = await stack.enter_async_context(place.watch(run.id, token=token))
+        await take(watching[way], 1)
+    return watching
+
+
+async def seen_to_the_end(viewer: Viewer) -> tuple[list[Seen], str]:
+    """What still comes, and how it ends."""
+    return await rest_of(viewer), await viewer.end()
+
+
+async def test_drain_in_a_burst_ends_every_stream_between_two_events(home: Path, secured: Secured, tls: bool) -> None:
+    """WebSockets hear ``draining`` and close with 1012, streams come to their proper end; nobody has a gap."""
+    async with asyncio.timeout(STEP_S), contextlib.AsyncExitStack() as stack:
+        async with served(home, secured, tls) as server:
+            run = await seed_run(server)
+            watching = await watch_every_way(stack, server, secured, run)
+            reading = {way: asyncio.ensure_future(seen_to_the_end(viewer)) for way, viewer in watching.items()}
+            await run.progress(*[BIG] * BURST)
+            log = await stored(Place(server, WAYS[0], None), run)
+        for way, ending in reading.items():
+            seen, end = await ending
+            assert seen == log[1 : 1 + len(seen)], way
+            assert end == ("closed 1012" if way.is_socket else ENDED), way
+            if isinstance(viewer := watching[way], SocketViewer):
+                assert viewer.said == ["draining"], way
+
+
+async def test_token_that_expires_ends_every_stream(home: Path, secured: Secured, tls: bool) -> None:
+    """Invariant 9: up to its end everything comes, then WebSockets close with 4401 and streams end; nothing after."""
+    async with asyncio.timeout(STEP_S), served(home, secured, tls) as server, contextlib.AsyncExitStack() as stack:
+        run = await seed_run(server)
+        watching = await watch_every_way(stack, server, secured, run, server.home.issue_token(2))
+        reading = {way: asyncio.ensure_future(seen_to_the_end(viewer)) for way, viewer in watching.items()}
+        await run.progress(*[BIG] * BURST)
+        log = await stored(Place(server, WAYS[0], None), run)
+        await all_gone(server)
+        await run.progress("nobody is there")
+        for way, ending in reading.items():
+            assert await ending == (log[1:], "closed 4401" if way.is_socket else ENDED), way

@@ -1,0 +1,246 @@
+"""What every viewer may rely on, on every wire and by either outlet: the bytes as they arrive at a strict client."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from contracts.wires.viewers import ENDED, StreamViewer, rest_of, take
+from contracts.wires.ways import STREAM_WAYS, Place, stored, stream_path
+from live import LiveServer
+from seeded import SeededRun, all_gone, seed_run
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+LABELS = ("Reading", 'Größe, 見出し, 🎉 \u2028 \\ " \x00', "\r\n\ndata: x\nid: 9\n\n", "x" * 70_000, "語" * 25_000)
+"""What events say: small and beyond 64 KiB, of every length of a character in UTF-8, and what SSE itself says."""
+BIG = "x" * 40_000
+MANY = 100
+"""With so many big events no buffer on the way holds the log, nor does a tail."""
+STEP_S = 10.0
+"""Within so many seconds must happen what a test waits for."""
+
+
+async def test_way_leads_by_the_outlet_it_names(place: Place, run: SeededRun) -> None:
+    """The ready bytes of HTTP/1.1 leave past the server, everything else through it."""
+    async with place.watch(run.id) as viewer:
+        await take(viewer, 1)
+        assert place.outlets() == {place.way.outlet}
+    await all_gone(place.server)
+
+
+async def test_event_arrives_before_the_next_is_published_and_the_stream_ends_for_good(
+    place: Place, run: SeededRun
+) -> None:
+    """Invariants 4 and 7: each event comes as it happens, as the store has it, byte for byte; then the end, once."""
+    async with asyncio.timeout(STEP_S), place.watch(run.id) as viewer:
+        arrived = await take(viewer, 1)
+        for label in LABELS:
+            await run.progress(label)
+            arrived += await take(viewer, 1)
+        await run.finish()
+        arrived += await rest_of(viewer)
+        assert await viewer.end() == ("closed 1000" if place.way.is_socket else ENDED)
+    assert arrived == await stored(place, run)
+
+
+async def test_replay_has_the_bytes_of_what_was_live(place: Place, run: SeededRun) -> None:
+    """Invariants 4 and 7: from every cursor, of a live run and of the finished one, comes the rest, byte for byte."""
+    await run.progress(*LABELS, publish=False)
+    log = await stored(place, run)
+    for cursor in range(len(log)):
+        async with asyncio.timeout(STEP_S), place.watch(run.id, cursor or None) as viewer:
+            assert await take(viewer, len(log) - cursor) == log[cursor:]
+    await run.finish()
+    log = await stored(place, run)
+    for cursor in range(len(log)):
+        async with asyncio.timeout(STEP_S), place.watch(run.id, cursor or None) as viewer:
+            assert await rest_of(viewer) == log[cursor:]
+
+
+async def test_cursor_at_the_end_gets_what_comes_or_that_nothing_will(place: Place, run: SeededRun) -> None:
+    """A viewer that has everything gets what is new of a live run, and of a finished one at once that it is over."""
+    async with asyncio.timeout(STEP_S), place.watch(run.id, 1) as viewer:
+        await run.progress("new")
+        assert [event.id for event in await take(viewer, 1)] == [2]
+        await run.finish()
+        assert [event.id for event in await rest_of(viewer)] == [3]
+    async with asyncio.timeout(STEP_S), place.watch(run.id, 3) as viewer:
+        assert await rest_of(viewer) == []
+
+
+@pytest.mark.parametrize(("cursor", "reason"), [(999, "cursor_ahead_of_log"), ("x", "malformed_cursor")])
+async def test_cursor_that_cannot_be_served_is_reset_and_the_stream_goes_on(
+    place: Place, run: SeededRun, cursor: int | str, reason: str
+) -> None:
+    """Invariant 6: the viewer is told why and where it is now, and gets every event after that."""
+    await run.progress("a", "b")
+    async with asyncio.timeout(STEP_S), place.watch(run.id, cursor) as viewer:
+        if not place.way.is_socket:
+            assert [event.id for event in await take(viewer, 1)] == [3]
+        assert viewer.reset == {"reason": reason, "cursor": 3}
+        await run.progress("c")
+        await run.finish()
+        assert await rest_of(viewer) == (await stored(place, run))[3:]
+
+
+async def test_log_that_expired_is_reset_and_the_stream_ends(place: Place, run: SeededRun) -> None:
+    """Invariants 6 and 7: what retention took is told by the state of the run, and then it is over."""
+    await run.progress("a")
+    await run.finish()
+    store = place.server.home.store
+    assert run.id in await store.drop_logs(run.key.tenant, 0)
+    async with asyncio.timeout(STEP_S), place.watch(run.id, 1) as viewer:
+        events = await rest_of(viewer)
+        assert viewer.reset == {"reason": "log_expired", "cursor": 3}
+        assert [event.id for event in events] == ([] if place.way.is_socket else [3])
+
+
+async def test_viewers_that_join_at_any_moment_get_every_event_once(place: Place, run: SeededRun) -> None:
+    """Invariant 3: viewers that come while events are saved and published, one by one, get ids 1…n, like all."""
+    begun = asyncio.Event()
+
+    async def work() -> None:
+        await begun.wait()
+        for number in range(60):
+            await run.progress(str(number))
+        await run.finish()
+
+    working = asyncio.create_task(work())
+    async with asyncio.timeout(STEP_S), contextlib.AsyncExitStack() as stack:
+        viewers = [await stack.enter_async_context(place.watch(run.id))]
+        begun.set()
+        while len(viewers) < 8:
+            viewers.append(await stack.enter_async_context(place.watch(run.id)))
+        await working
+        log = await stored(place, run)
+        for viewer in viewers:
+            assert await rest_of(viewer) == log
+
+
+@pytest.mark.parametrize(("count", "size"), [(3, 10), (129, 10), (500, 10), (1300, 10), (6, 18_000), (40, 40_000)])
+async def test_burst_arrives_whole_without_anything_after_it(
+    place: Place, run: SeededRun, count: int, size: int
+) -> None:
+    """Events published at once, in one page or many, all come by themselves, to each of two viewers."""
+    async with (
+        asyncio.timeout(STEP_S),
+        place.watch(run.id) as viewer,
+        place.watch(run.id, 1) as other,
+    ):
+        seen = await take(viewer, 1)
+        await run.progress(*["x" * size] * count)
+        seen += await take(viewer, count)
+        log = await stored(place, run)
+        assert seen == log
+        assert await take(other, count) == log[1:]
+
+
+async def test_slow_reader_gets_everything_and_costs_another_nothing(place: Place, run: SeededRun) -> None:
+    """Invariant 5: while one reads nothing the other is up to date; then the first gets all of it, to the end."""
+    counts = place.server.home.backend.broadcaster.counts
+    async with (
+        asyncio.timeout(STEP_S),
+        place.watch(run.id, slow=True) as slow,
+        place.watch(run.id) as witness,
+    ):
+        seen = await take(witness, 1)
+        for _ in range(0, MANY, 10):
+            await run.progress(*[BIG] * 10)
+            seen += await take(witness, 10)
+        assert seen == await stored(place, run)
+        assert counts.lagging == 1
+        await run.finish()
+        seen += await rest_of(witness)
+        assert await rest_of(slow) == seen == await stored(place, run)
+        assert counts.lagging == 0
+
+
+async def test_viewer_that_leaves_in_a_burst_is_let_go(place: Place, run: SeededRun) -> None:
+    """A connection that is cut with unread bytes in it leaves nothing behind, and others get everything."""
+    async with asyncio.timeout(STEP_S), place.watch(run.id) as witness:
+        async with place.watch(run.id) as leaving:
+            await take(leaving, 1)
+            await run.progress(*[BIG] * MANY)
+            await take(leaving, 3)
+        await run.finish()
+        assert await rest_of(witness) == await stored(place, run)
+    await all_gone(place.server)
+
+
+async def somebody(server: LiveServer) -> str:
+    """A token of a member of the project whose role can be taken away."""
+    return await server.user_with_role("qa-automation")
+
+
+async def take_role(server: LiveServer) -> None:
+    """Take that role away, and have the server notice."""
+    accounts, tenant = server.home.store.accounts, server.home.user.tenant
+    user = await accounts.find_user(tenant, "somebody@localhost")
+    assert user is not None
+    await accounts.remove_member(tenant, server.home.project_id, user.id)
+    await server.home.backend.access.check()
+
+
+async def test_lost_role_ends_the_stream(place: Place, run: SeededRun) -> None:
+    """Invariant 9: nothing comes of what happens after the role was lost, and the stream comes to its proper end."""
+    token = await somebody(place.server)
+    async with asyncio.timeout(STEP_S), place.watch(run.id, token=token) as viewer:
+        await take(viewer, 1)
+        await take_role(place.server)
+        await run.progress("not for them")
+        await run.finish()
+        assert await rest_of(viewer) == []
+        assert await viewer.end() == ("closed 1000" if place.way.is_socket else ENDED)
+
+
+async def test_lost_role_ends_the_stream_of_one_that_lags(place: Place, run: SeededRun) -> None:
+    """Invariant 9: a viewer that is far behind gets no more than what was on its way, and is not fed from the log."""
+    token = await somebody(place.server)
+    async with asyncio.timeout(STEP_S), place.watch(run.id, token=token, slow=True) as viewer:
+        await run.progress(*[BIG] * MANY)
+        await lagging(place)
+        await take_role(place.server)
+        seen = await rest_of(viewer)
+        assert seen == (await stored(place, run))[: len(seen)]
+        assert len(seen) < MANY // 2
+    await all_gone(place.server)
+
+
+async def lagging(place: Place) -> None:
+    """Return when a viewer lags."""
+    while not place.server.home.backend.broadcaster.counts.lagging:
+        await asyncio.sleep(0.002)
+
+
+@pytest.mark.parametrize("way", [way for way in STREAM_WAYS if way.http == "1.1"], ids=str)
+async def test_connection_that_carried_a_stream_carries_the_next(place: Place, run: SeededRun) -> None:
+    """HTTP/1.1 keeps a connection: after one stream, ended properly, comes another, with nothing in between."""
+    runs = [run, await seed_run(place.server)]
+    async with asyncio.timeout(STEP_S), place.connection() as carrier:
+        for number, one in enumerate(runs):
+            ask = carrier.ask_again if number else carrier.ask
+            await ask(stream_path(one.id), place.stream_headers())
+            viewer = StreamViewer(carrier)
+            await viewer.open()
+            await take(viewer, 1)
+            for each in runs:
+                if each is one:
+                    await each.progress("live")
+            await one.finish()
+            assert [event.id for event in await rest_of(viewer)] == [2, 3]
+            assert await viewer.end() == ENDED
+
+
+@pytest.mark.parametrize("way", [way for way in STREAM_WAYS if way.http != "2"], ids=str)
+async def test_stream_on_a_connection_that_closes_is_the_last_of_it(place: Place, run: SeededRun) -> None:
+    """After the end of the body comes the end of the connection, and no byte between them."""
+    async with asyncio.timeout(STEP_S), place.connection() as carrier:
+        await carrier.ask(stream_path(run.id), [*place.stream_headers(), ("connection", "close")])
+        viewer = StreamViewer(carrier)
+        await viewer.open()
+        await run.progress(*[BIG] * 10)
+        await run.finish()
+        assert await rest_of(viewer) == await stored(place, run)
+        await carrier.read_to_eof()
