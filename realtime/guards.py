@@ -41,6 +41,7 @@ from wsproto.frame_protocol import CloseReason
 
 from realtime.channel import Channel
 from realtime.light_event import LightEvent
+from realtime.outlet import MARK_BYTES
 from realtime.peer import STATE_KEY, Peer
 
 
@@ -225,6 +226,7 @@ class _WatchedServer(TCPServer):
 
     async def run(self) -> None:
         peer = Peer(self.writer)
+        self.writer.transport.set_write_buffer_limits(high=MARK_BYTES)  # asyncio's TLS takes eight times that
         reader: Any = _HeardReader(self.reader, peer)
         self.reader = reader
         self.state = {**self.state, STATE_KEY: peer}
