@@ -7,8 +7,6 @@ import pytest
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 from wsproto.events import Ping, TextMessage
 
-from realtime.events import Event
-from realtime.page import PAGE_BYTES, Page
 from realtime.wire import PING_FRAME, chunk, text_frame
 
 SIZES = [0, 1, 125, 126, 127, 65535, 65536, 200_000]
@@ -49,25 +47,3 @@ def test_chunk_of_any_size_is_its_data(size: int) -> None:
     while isinstance(event := reader.next_event(), h11.Data):
         body += event.data
     assert body == b"x" * size
-
-
-def test_page_has_its_events_on_each_wire() -> None:
-    """One message or event each, in their order, as each event has them by itself."""
-    events = [Event("r", event_id, "running", '{"a":1}') for event_id in (4, 5)]
-    page = Page.of(3, events)
-    reader = client()
-    reader.receive_data(page.frames)
-    assert [event.data for event in reader.events() if isinstance(event, TextMessage)] == [
-        event.text for event in events
-    ]
-    assert page.sse == events[0].sse + events[1].sse
-    assert page.chunk == chunk(page.sse)
-    assert (page.last, page.terminal) == (5, False)
-
-
-def test_page_is_full_at_its_bytes_but_takes_one_event() -> None:
-    """However large an event is, it is sent."""
-    events = [Event("r", event_id, "running", '{"a":"' + "x" * PAGE_BYTES + '"}') for event_id in (1, 2)]
-    assert [event.id for event in Page.of(0, events).events] == [1]
-    empty = Page.of(7, [])
-    assert (empty.events, empty.last, empty.terminal) == ([], 7, False)
