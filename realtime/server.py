@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -83,6 +84,15 @@ async def serve(
     async with hold_home(settings):
         with _listen(settings.host, settings.port) as listener, _listen_for_metrics(settings) as metrics_listener:
             await _serve_held(settings, listener, tls, metrics_listener, ready=ready, stop=stop, model=model)
+
+
+def spare_collector() -> None:
+    """Keep what this process has loaded out of every later garbage collection. To be called once, when it serves.
+
+    It stays anyway: over a hundred thousand objects, for which a full collection held up every viewer for 70 ms.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _serve_held(

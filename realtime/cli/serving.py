@@ -42,6 +42,7 @@ def serve(place: Place, **flags: Any) -> None:
 async def _serve(place: Place, flags: dict[str, Any]) -> int:
     from realtime.cli.inside import describe, read_settings  # noqa: PLC0415
     from realtime.cli.served import read_running, served  # noqa: PLC0415
+    from realtime.server import spare_collector  # noqa: PLC0415
 
     settings = read_settings(place, **flags)
     async with served(settings) as server:
@@ -50,6 +51,7 @@ async def _serve(place: Place, flags: dict[str, Any]) -> int:
         if running is not None and running.metrics_url is not None:
             click.echo(f"Metrics at {running.metrics_url}")
         await _tell_how_to_sign_in(server, settings.public_url or server.url, place)
+        spare_collector()
         await server.ending()
     return 0
 

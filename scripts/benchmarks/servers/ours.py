@@ -22,7 +22,7 @@ from orchestrator.pipeline import PipelineMode
 from orchestrator.records import NewRun, SavedEvent
 from realtime.events import Event, RunKey
 from realtime.peer import Peer
-from realtime.server import serve
+from realtime.server import serve, spare_collector
 from realtime.settings import Settings
 from realtime.wiring import Home
 
@@ -119,6 +119,7 @@ async def main(chosen: dict[str, Any]) -> None:
         if serving.done():
             serving.result()
         url, home = listening.result()
+        spare_collector()
         runs = await seed(home, chosen["runs"], chosen.get("saved", 0), chosen.get("published", False))
         tell(
             port=urlsplit(url).port,
