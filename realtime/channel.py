@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 class Channel(Generic[Item]):
-    """First in, first out, from one sender to one receiver; with ``size`` items waiting, it holds the sender up."""
+    """First in, first out, for one receiver; with ``size`` items waiting, it holds senders up."""
 
     __slots__ = ("_changed", "_deliver", "_items", "_size")
 
@@ -47,9 +47,10 @@ class Channel(Generic[Item]):
         self._wake()
 
     async def _change(self) -> None:
-        """Return when something was put or taken: of the two sides, only one ever waits."""
-        self._changed = asyncio.get_running_loop().create_future()
-        await self._changed
+        """Return when something was put or taken. Any number may wait; cancelling one disturbs no other."""
+        if self._changed is None or self._changed.done():
+            self._changed = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._changed)
 
     def _wake(self) -> None:
         if self._changed is not None and not self._changed.done():

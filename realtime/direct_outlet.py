@@ -48,6 +48,11 @@ class DirectOutlet(Generic[Message]):
         return self.line.sent_at
 
     @property
+    def lost(self) -> bool:
+        """True where the connection is closed, or about to be."""
+        return self._transport.is_closing()
+
+    @property
     def ready(self) -> bool:
         """True while it takes more events."""
         if self.finished or self._transport.is_closing():

@@ -4,10 +4,9 @@
 - a WebSocket message over the limit is answered with 1009, but buffered on: checked before buffering, then closed.
 - nothing tells when a peer was last heard, and a peer that stops reading cannot be let go: a `Peer` in the state.
 - a peer whose frames cannot be read is cut off without the close frame that says why (RFC 6455, 7.1.7): it gets one.
-- a list of the handshake that is not ASCII raises: it is taken for absent. So do method and path over HTTP/2, which
-  lets any bytes through: they are percent-encoded.
-- over HTTP/2 what a peer does not read piles up: more is taken only when little waits, and the end is not waited for
-  without end. Pings are then answered apart from the reader, which must go on to hear that there is room again.
+- a list of the handshake that is not ASCII raises: it is taken for absent.
+- pings are answered apart from the reader, which must go on to hear that there is room again.
+- what comes with the handshake of a WebSocket is answered with 400, and its handler never told: it is.
 - what it receives goes to the application through an `asyncio.Queue`, 3 KB a connection: a `Channel` is lighter and
   can deliver without a task that waits.
 - after the handshake of a WebSocket it keeps what spoke HTTP, 3 KB, and the head of an answer to the end of that: let
@@ -22,9 +21,7 @@ from collections.abc import Awaitable, Callable, Generator
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from urllib.parse import quote_from_bytes
 
-from h2.events import RequestReceived
 from hypercorn import protocol
 from hypercorn.asyncio import run as hypercorn_run
 from hypercorn.asyncio import task_group, tcp_server, worker_context
@@ -40,6 +37,7 @@ from wsproto.extensions import PerMessageDeflate
 from wsproto.frame_protocol import CloseReason
 
 from realtime.channel import Channel
+from realtime.guards_http2 import HoldingBuffer, PatientProtocol, with_own_peer
 from realtime.light_event import LightEvent
 from realtime.outlet import MARK_BYTES
 from realtime.peer import STATE_KEY, Peer
@@ -88,8 +86,12 @@ class _ClosingStream(ws_stream.WSStream):
     async def handle(self, event: Event) -> None:
         if isinstance(event, Request):
             kept = [header for header in event.headers if header[0].lower() not in _LISTS or header[1].isascii()]
-            event = replace(event, headers=kept)
+            event = with_own_peer(replace(event, headers=kept), self.send)
         await super().handle(event)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        await super()._send_error_response(status_code)
+        await self.send(StreamClosed(stream_id=self.stream_id))
 
     async def _send_wsproto_event(self, event: WireEvent) -> None:
         if isinstance(event, Pong):
@@ -128,49 +130,13 @@ class _ClosingStream(ws_stream.WSStream):
 
 
 class _LightStream(http_stream.HTTPStream):
+    async def handle(self, event: Event) -> None:
+        await super().handle(with_own_peer(event, self.send) if isinstance(event, Request) else event)
+
     async def app_send(self, message: ASGISendEvent | None) -> None:
         await super().app_send(message)
         if message is not None and message["type"] == "http.response.start":
             self.response = {**message, "headers": []}
-
-
-DRAIN_S = 30.0
-"""How long the last of an answer over HTTP/2, less than `h2.BUFFER_HIGH_WATER` bytes, may wait for its peer."""
-
-
-class _HoldingBuffer(h2.StreamBuffer):
-    async def push(self, data: bytes) -> None:
-        await self._paused.clear()
-        await super().push(data)
-
-    async def pop(self, max_length: int) -> bytes:
-        length = min(len(self.buffer), max_length)
-        data = bytes(self.buffer[:length])
-        del self.buffer[:length]
-        if len(self.buffer) < h2.BUFFER_LOW_WATER:
-            await self._paused.set()
-        if not self.buffer:
-            await self._is_empty.set()
-        return data
-
-    async def drain(self) -> None:
-        try:
-            async with asyncio.timeout(DRAIN_S):
-                await super().drain()
-        except TimeoutError:
-            raise h2.BufferCompleteError from None
-
-
-_PRINTABLE = bytes(range(0x21, 0x7F))
-
-
-class _AsciiProtocol(h2.H2Protocol):
-    async def _create_stream(self, request: RequestReceived) -> None:
-        request.headers = [
-            (name, quote_from_bytes(value, _PRINTABLE).encode() if name in {b":method", b":path"} else value)
-            for name, value in request.headers or []
-        ]
-        await super()._create_stream(request)
 
 
 class _LightTaskGroup(task_group.TaskGroup):
@@ -249,9 +215,9 @@ def install() -> None:
     vars(hypercorn_run)["TCPServer"] = _WatchedServer
     vars(tcp_server)["TaskGroup"] = _LightTaskGroup
     worker_context.WorkerContext.event_class = _LightEvent
-    vars(protocol)["H2Protocol"] = _AsciiProtocol
+    vars(protocol)["H2Protocol"] = PatientProtocol
     vars(h11)["HTTPStream"] = _LightStream
     vars(h2)["HTTPStream"] = _LightStream
     vars(h11)["WSStream"] = _ClosingStream
     vars(h2)["WSStream"] = _ClosingStream
-    vars(h2)["StreamBuffer"] = _HoldingBuffer
+    vars(h2)["StreamBuffer"] = HoldingBuffer

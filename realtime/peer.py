@@ -15,14 +15,14 @@ STATE_KEY = "peer"
 
 
 class Peer:
-    """One TCP peer. ``heard_at`` is when a byte of it was last read, by the monotonic clock; ``aborted``: `abort` was
-    called.
-    """
+    """One TCP peer, or one stream of it where a connection has several; ``aborted``: `abort` was called."""
 
     def __init__(self, writer: asyncio.StreamWriter | None = None) -> None:
-        self.heard_at = time.monotonic()
         self.aborted = False
+        self._heard_at = time.monotonic()
+        self._root = self
         self._writer = writer
+        self._cut = None if writer is None else writer.transport.abort
         self._ping: Callable[[], Awaitable[None]] | None = None
         self._on_closing: Callable[[], None] | None = None
 
@@ -31,6 +31,18 @@ class Peer:
         """The peer of an ASGI connection scope."""
         state = scope.get("state") or {}
         return cast("Peer", state.get(STATE_KEY)) or cls()
+
+    def branch(self, cut: Callable[[], None]) -> Peer:
+        """The peer of one of several streams of the connection, which `abort` ends by ``cut``, and no other."""
+        branch = Peer(self._writer)
+        branch._root = self._root
+        branch._cut = cut
+        return branch
+
+    @property
+    def heard_at(self) -> float:
+        """When a byte of it was last read, by the monotonic clock."""
+        return self._root._heard_at
 
     @property
     def known(self) -> bool:
@@ -53,7 +65,7 @@ class Peer:
 
     def heard(self) -> None:
         """A byte was read."""
-        self.heard_at = time.monotonic()
+        self._root._heard_at = time.monotonic()
 
     def call_when_closing(self, callback: Callable[[], None]) -> None:
         """Call back before the server says goodbye to the peer: after that nothing may be written to it."""
@@ -65,7 +77,7 @@ class Peer:
             self._on_closing()
 
     def abort(self) -> None:
-        """Cut the connection without waiting for anything."""
+        """Cut the connection, or the stream, without waiting for anything."""
         self.aborted = True
-        if self._writer is not None:
-            self._writer.transport.abort()
+        if self._cut is not None:
+            self._cut()

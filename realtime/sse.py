@@ -148,6 +148,8 @@ class _Heartbeat:
             stuck_at = (outlet.stalled_since or now) + self._stuck_s
             if now >= stuck_at:
                 self._abort()
+            if outlet.lost or now >= stuck_at:
+                outlet.finish()  # the server's reader may be held up, and not have noticed
                 return
             beat_at = outlet.sent_at + self.every_s
             if now >= beat_at:

@@ -109,20 +109,21 @@ class Topic:
 
     def _flush(self) -> None:
         begun_at = time.monotonic()
+        head, grown_at, self._grown_at = self.head, self._grown_at, None
+        if head <= self._flushed_to or grown_at is None:
+            return  # what was appended was known, or the log has to be read first
         page = self.after(self._flushed_to)
-        if page is None or page.terminal or page.last < self.head:
+        if page is None or page.terminal or page.last < head:
             for subscription in tuple(self.subscriptions):
                 subscription.feed()
         else:
             self._hand_to_all(page, begun_at)
         self._flushed_at = time.monotonic()
-        if self._grown_at is not None and self.head > self._flushed_to:
-            counts = self.counts
-            counts.flush_events.add(self.head - self._flushed_to)
-            counts.flush_s.add(self._flushed_at - begun_at)
-            counts.wait_s.add(self._flushed_at - self._grown_at)
-        self._flushed_to = self.head
-        self._grown_at = None
+        counts = self.counts
+        counts.flush_events.add(head - self._flushed_to)
+        counts.flush_s.add(self._flushed_at - begun_at)
+        counts.wait_s.add(self._flushed_at - grown_at)
+        self._flushed_to = head
 
     def _hand_to_all(self, page: Page, now: float) -> None:
         """Write ``page`` to every viewer who has all before it and can be written to; feed the others.

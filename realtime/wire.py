@@ -28,5 +28,12 @@ def text_frame(text: bytes) -> bytes:
 
 
 def chunk(data: bytes) -> bytes:
-    """``data``, which is not empty, in one chunk: https://www.rfc-editor.org/rfc/rfc9112#section-7.1"""
+    """``data`` in one chunk: https://www.rfc-editor.org/rfc/rfc9112#section-7.1
+
+    Raises:
+        ValueError: ``data`` is empty: such a chunk would end the body.
+
+    """
+    if not data:
+        raise ValueError("a chunk without data ends the body")
     return b"%x\r\n%b\r\n" % (len(data), data)

@@ -35,7 +35,7 @@ ORDER = {
         asgi origins cors proxies
         ports settings roles keys jwks tokens access
         quotas metrics readiness hardening request_log
-        endpoints app guards wiring server
+        endpoints app guards_http2 guards wiring server
         client
         cli
     """,
@@ -68,9 +68,9 @@ HOMES = {
     "click": {"realtime.cli"},
     "cryptography": {"realtime.keys"},
     "databases": {"orchestrator.store"},
-    "h2": {"realtime.guards"},
+    "h2": {"realtime.guards_http2"},
     "httpx2": {"orchestrator.llm", "realtime.cli", "realtime.client", "realtime.jwks"},
-    "hypercorn": {"realtime.guards", "realtime.server"},
+    "hypercorn": {"realtime.guards", "realtime.guards_http2", "realtime.server"},
     "jwt": {"realtime.keys", "realtime.tokens"},
     "prometheus_client": {"realtime.metrics"},
     "quart": {"realtime.app", "realtime.endpoints", "realtime.sse", "realtime.wiring"},

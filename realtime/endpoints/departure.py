@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 
 
 class Departure:
@@ -23,20 +23,19 @@ class Departure:
         if self._on_left is not None:
             self._on_left()
 
-    async def ends(self, work: Awaitable[object]) -> None:
+    async def ends(self, work: Coroutine[object, object, None]) -> None:
         """Do ``work`` in the current task until it is done, or cancel it as soon as the client leaves."""
         task = asyncio.current_task()
-        if task is None:
+        if task is None or self.has_left():
+            work.close()
             return
         self._on_left = task.cancel
         try:
-            if self._left:
-                task.cancel()
             await work
-            if self._left:
+            if self.has_left():
                 await asyncio.sleep(0)  # it may have left just as the work was done
         except asyncio.CancelledError:
-            if not self._left:
+            if not self.has_left():
                 raise
             task.uncancel()
         finally:

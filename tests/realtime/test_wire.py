@@ -35,6 +35,12 @@ def test_ping_frame_is_a_ping() -> None:
     assert [type(event) for event in reader.events()] == [Ping]
 
 
+def test_chunk_without_data_is_refused() -> None:
+    """It would end the body in the middle of a run."""
+    with pytest.raises(ValueError, match="ends the body"):
+        chunk(b"")
+
+
 @pytest.mark.parametrize("size", SIZES[1:])
 def test_chunk_of_any_size_is_its_data(size: int) -> None:
     """A client of HTTP/1.1 reads from a chunk what was put into it."""
