@@ -125,8 +125,9 @@ class DirectOutlet(Generic[Message]):
             return  # the connection is lost; whoever reads from it notices
         finally:
             self._draining = self.stalled_since = None
-        if not self.finished:
-            self.line.transport = self._transport
+        if self.finished or self._transport.is_closing():
+            return  # so is it on TLS, without an error
+        self.line.transport = self._transport
         callbacks, self._callbacks = self._callbacks, []
         for callback in callbacks:
             callback()

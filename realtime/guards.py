@@ -5,19 +5,21 @@
 - nothing tells when a peer was last heard, and a peer that stops reading cannot be let go: a `Peer` in the state.
 - a peer whose frames cannot be read is cut off without the close frame that says why (RFC 6455, 7.1.7): it gets one.
 - a list of the handshake that is not ASCII raises: it is taken for absent.
-- pings are answered apart from the reader, which must go on to hear that there is room again.
+- pings, and closes over HTTP/2, are answered apart from the reader, which must go on to hear that there is room;
+  a close over HTTP/2 ends its stream as well.
 - what comes with the handshake of a WebSocket is answered with 400, and its handler never told: it is.
 - what it receives goes to the application through an `asyncio.Queue`, 3 KB a connection: a `Channel` is lighter and
   can deliver without a task that waits.
 - after the handshake of a WebSocket it keeps what spoke HTTP, 3 KB, and the head of an answer to the end of that: let
   go.
+- it begins tasks where a connection's are being ended, which raises: they are not begun.
 - its own pings keep a closed connection's tasks alive until the next one is due: they stay off, `Peer.ping` pings.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,7 +30,8 @@ from hypercorn.asyncio import task_group, tcp_server, worker_context
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
 from hypercorn.protocol import h2, h11, http_stream, ws_stream
-from hypercorn.protocol.events import Event, Request, StreamClosed
+from hypercorn.protocol.events import EndData, Event, Request, StreamClosed
+from hypercorn.protocol.ws_stream import ASGIWebsocketState
 from hypercorn.typing import AppWrapper, ASGIReceiveEvent, ASGISendEvent, Scope, WebsocketAcceptEvent
 from wsproto.connection import Connection, ConnectionState
 from wsproto.events import CloseConnection, Message, Ping, Pong
@@ -99,6 +102,9 @@ class _ClosingStream(ws_stream.WSStream):
             return
         if isinstance(event, CloseConnection):
             Peer.of(self.scope).closing()
+            if self.state is ASGIWebsocketState.CONNECTED and self.scope["http_version"] == "2":
+                self.task_group.spawn(self._answer_close, event)
+                return
         await super()._send_wsproto_event(event)
         too_big = isinstance(event, CloseConnection) and event.code == CloseReason.MESSAGE_TOO_BIG
         if too_big and not self.closed:
@@ -114,6 +120,11 @@ class _ClosingStream(ws_stream.WSStream):
 
     async def _ping(self) -> None:
         await self._send_wsproto_event(Ping())
+
+    async def _answer_close(self, event: CloseConnection) -> None:
+        """Answer a peer's close, or end what it did wrong, and end the stream; the reader goes on meanwhile."""
+        await super()._send_wsproto_event(event)
+        await self.send(EndData(stream_id=self.stream_id))
 
     def _answer_ping(self, pong: Pong) -> None:
         """Of pings that come faster than they can be answered, the last is (RFC 6455, 5.5.3)."""
@@ -140,6 +151,9 @@ class _LightStream(http_stream.HTTPStream):
 
 
 class _LightTaskGroup(task_group.TaskGroup):
+    def spawn(self, func: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> None:
+        _create_task(self._task_group, func(*args))
+
     async def spawn_app(
         self, app: AppWrapper, config: Config, scope: Scope, send: Callable[[ASGISendEvent | None], Awaitable[None]]
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
@@ -149,6 +163,21 @@ class _LightTaskGroup(task_group.TaskGroup):
             task_group._handle, app, config, scope, channel.get, send, in_thread, self._loop.call_soon_threadsafe
         )
         return channel.put
+
+
+class _SingleTask(worker_context.AsyncioSingleTask):
+    async def restart(self, task_group: Any, action: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        await self.stop()
+        self._handle = _create_task(task_group._task_group, action())
+
+
+def _create_task(group: asyncio.TaskGroup, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any] | None:
+    """Do ``work``, unless the group ends: then it raises, and Hypercorn does not expect that."""
+    try:
+        return group.create_task(work)
+    except RuntimeError:
+        work.close()
+        return None
 
 
 class _LightEvent:
@@ -214,6 +243,7 @@ def install() -> None:
     vars(ws_stream)["Connection"] = _ExplainingConnection
     vars(hypercorn_run)["TCPServer"] = _WatchedServer
     vars(tcp_server)["TaskGroup"] = _LightTaskGroup
+    vars(tcp_server)["AsyncioSingleTask"] = _SingleTask
     worker_context.WorkerContext.event_class = _LightEvent
     vars(protocol)["H2Protocol"] = PatientProtocol
     vars(h11)["HTTPStream"] = _LightStream

@@ -2,6 +2,7 @@
 
 - what a peer does not read piles up: more is taken only when little waits, and the end is not waited for without end.
 - method and path may have any bytes, and raise where they are not ASCII: they are percent-encoded.
+- data for a stream that has ended raises, and all of the connection ends: it is dropped.
 - one stream that is stuck cannot be ended without the others: each has a `Peer` of its own, which resets it.
 """
 
@@ -14,7 +15,8 @@ from dataclasses import replace
 from urllib.parse import quote_from_bytes
 
 from h2.errors import ErrorCodes
-from h2.events import RequestReceived
+from h2.events import DataReceived, RequestReceived
+from h2.events import Event as WireEvent
 from h2.exceptions import ProtocolError
 from hypercorn.protocol import h2
 from hypercorn.protocol.events import Event, Request
@@ -64,6 +66,14 @@ _PRINTABLE = bytes(range(0x21, 0x7F))
 
 class PatientProtocol(h2.H2Protocol):
     """A connection on which any bytes may be asked for, and one stream can be cut."""
+
+    async def _handle_events(self, events: list[WireEvent]) -> None:
+        for event in events:
+            if isinstance(event, DataReceived) and event.stream_id not in self.streams:
+                self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            else:
+                await super()._handle_events([event])
+        await self._flush()
 
     async def cut(self, stream_id: int) -> None:
         """Reset a stream, whatever waits to be sent on it; the others go on (RFC 9113, 5.4.2)."""
