@@ -19,6 +19,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import replace
 from functools import partial
@@ -234,6 +236,10 @@ class _WatchedServer(TCPServer):
             peer.abort()
         finally:
             peers.discard(peer)
+
+    async def _close(self) -> None:
+        with contextlib.suppress(ssl.SSLError):  # the peer went on talking after our goodbye
+            await super()._close()
 
 
 def install() -> None:

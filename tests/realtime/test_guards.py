@@ -175,7 +175,7 @@ def most_buffered() -> int:
 
 
 async def test_peer_without_room_over_http2_is_bounded_and_cut(tmp_path: Path) -> None:
-    """With a window of 0 a long log waits in the log, not in memory; after ``stuck_timeout_s`` its streams are reset."""
+    """With a window of 0 a long log waits in the log, not in memory; after ``stuck_timeout_s`` streams are reset."""
     async with live_server(tmp_path, stuck_timeout_s=1.0) as server:
         run = await seed_run(server)
         for _ in range(10):

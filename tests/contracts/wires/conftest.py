@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import pytest
 import pytest_asyncio
@@ -54,6 +55,14 @@ def place(way: Way, request: pytest.FixtureRequest, secured: Secured, monkeypatc
         keep_portable(monkeypatch)
     server = request.getfixturevalue("secure_server" if way.tls else "plain_server")
     return Place(server, way, secured if way.tls else None)
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """The test fails where the server logs an error, or asyncio an exception that nobody caught."""
+    yield
+    failures = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert not failures, [record.getMessage() for record in failures]
 
 
 @pytest_asyncio.fixture(loop_scope="module")

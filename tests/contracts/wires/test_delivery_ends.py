@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from certificates import Secured
@@ -13,6 +15,8 @@ from contracts.wires.viewers import ENDED, Seen, SocketViewer, Viewer, rest_of, 
 from contracts.wires.ways import WAYS, Place, Way, keep_portable, stored
 from live import LiveServer, live_server
 from seeded import SeededRun, all_gone, seed_run
+
+from realtime import server as server_module
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -42,9 +46,9 @@ async def served(home: Path, secured: Secured, tls: bool) -> AsyncIterator[LiveS
 
 
 async def watch_every_way(
-    stack: contextlib.AsyncExitStack, server: LiveServer, secured: Secured, run: SeededRun, token: str | None = None
+    stack: contextlib.AsyncExitStack, server: LiveServer, secured: Secured, run: SeededRun, **options: Any
 ) -> Watching:
-    """A viewer on every way that leads to the server, each past the run's first event."""
+    """A viewer on every way to the server, with these options of `Place.watch`, each past the run's first event."""
     watching: Watching = {}
     tls = server.ssl_context is not None
     for way in [way for way in WAYS if way.tls is tls]:
@@ -52,7 +56,7 @@ async def watch_every_way(
         with pytest.MonkeyPatch.context() as patch:
             if way.portable:
                 keep_portable(patch)
-            watching[way] = await stack.enter_async_context(place.watch(run.id, token=token))
+            watching[way] = await stack.enter_async_context(place.watch(run.id, **options))
         await take(watching[way], 1)
     return watching
 
@@ -83,7 +87,7 @@ async def test_token_that_expires_ends_every_stream(home: Path, secured: Secured
     """Invariant 9: up to its end everything comes, then WebSockets close with 4401 and streams end; nothing after."""
     async with asyncio.timeout(STEP_S), served(home, secured, tls) as server, contextlib.AsyncExitStack() as stack:
         run = await seed_run(server)
-        watching = await watch_every_way(stack, server, secured, run, server.home.issue_token(2))
+        watching = await watch_every_way(stack, server, secured, run, token=server.home.issue_token(2))
         reading = {way: asyncio.ensure_future(seen_to_the_end(viewer)) for way, viewer in watching.items()}
         await run.progress(*[BIG] * BURST)
         log = await stored(Place(server, WAYS[0], None), run)
@@ -91,3 +95,49 @@ async def test_token_that_expires_ends_every_stream(home: Path, secured: Secured
         await run.progress("nobody is there")
         for way, ending in reading.items():
             assert await ending == (log[1:], "closed 4401" if way.is_socket else ENDED), way
+
+
+@contextlib.asynccontextmanager
+async def bounded() -> AsyncIterator[None]:
+    """After `STEP_S` whatever was begun meanwhile is cancelled, over and over: a server that hangs fails its test."""
+    loop = asyncio.get_running_loop()
+    before = asyncio.all_tasks()
+
+    def begun() -> set[asyncio.Task[object]]:
+        return {task for task in asyncio.all_tasks() if task not in before}
+
+    def cancel() -> None:
+        nonlocal timer
+        for task in begun():
+            task.cancel()
+        timer = loop.call_later(0.1, cancel)
+
+    timer = loop.call_later(STEP_S, cancel)
+    try:
+        async with asyncio.timeout(STEP_S):
+            yield
+        assert not begun()
+    finally:
+        while begun():
+            cancel()
+            timer.cancel()
+            await asyncio.wait(begun(), timeout=0.1)
+        timer.cancel()
+
+
+async def test_drain_leaves_viewers_behind_that_read_nothing(
+    home: Path, secured: Secured, tls: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams that lag when the server drains, on any wire, hold it up for as long as it gives them, and no more."""
+    drain_s = 0.2
+    monkeypatch.setattr(server_module, "DRAIN_S", drain_s)
+    async with bounded(), contextlib.AsyncExitStack() as stack:
+        async with served(home, secured, tls) as server:
+            run = await seed_run(server)
+            watching = await watch_every_way(stack, server, secured, run, slow=True)
+            for _ in range(10):
+                await run.progress(*["x" * 40_000] * 10)
+            while server.home.backend.broadcaster.counts.lagging < len(watching):
+                await asyncio.sleep(0.002)
+            began = time.monotonic()
+        assert time.monotonic() - began < drain_s + 3
