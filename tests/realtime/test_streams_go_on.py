@@ -68,7 +68,7 @@ async def test_stream_gets_nothing_where_nothing_is_due_and_goes_on(
         await run.finish()
         arrived += await rest_of(viewer)
         assert await viewer.end() == ENDED
-    assert arrived == await stored(place, run)
+    assert arrived == await stored(place.server, run)
     assert [event.id for event in arrived] == list(range(1, len(arrived) + 1))
 
 

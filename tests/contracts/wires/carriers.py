@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
-import ssl
 from collections.abc import Iterable
 from typing import Protocol
 
 import h11
+from contracts.wires.connections import Connection
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ConnectionTerminated, DataReceived, ResponseReceived, StreamEnded, StreamReset
 from h2.settings import SettingCodes
-
-READ_BYTES = 64 * 1024
-SLOW_BYTES = 8 * 1024
-"""What the kernel, and the reader, may hold for a viewer that reads slowly."""
 
 Header = tuple[str, str]
 
@@ -41,11 +35,10 @@ class Carrier(Protocol):
 class Http1:
     """A connection that speaks HTTP/1.1, or tells the server 1.0; a WebSocket after it was upgraded."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, version: str = "1.1") -> None:
+    def __init__(self, connection: Connection, version: str = "1.1") -> None:
         self.status = 0
         self.ended = False
-        self._reader = reader
-        self._writer = writer
+        self._connection = connection
         self._version = version
         self._h11 = h11.Connection(h11.CLIENT)
 
@@ -53,7 +46,7 @@ class Http1:
         """Send a request and read the head of its answer."""
         said = self._h11.send(h11.Request(method="GET", target=path, headers=[("Host", "localhost"), *headers]))
         assert said is not None
-        self._writer.write(said.replace(b"HTTP/1.1\r\n", f"HTTP/{self._version}\r\n".encode(), 1))
+        await self.send(said.replace(b"HTTP/1.1\r\n", f"HTTP/{self._version}\r\n".encode(), 1))
         self._h11.send(h11.EndOfMessage())
         head = await self._event()
         assert isinstance(head, h11.Response | h11.InformationalResponse), head
@@ -72,7 +65,7 @@ class Http1:
             if early and not self.ended:
                 self.ended = True  # of HTTP: what follows is no longer its
                 return bytes(early)
-            return await self._receive()
+            return await self._connection.receive()
         if self.ended:
             return b""
         event = await self._event()
@@ -83,8 +76,7 @@ class Http1:
 
     async def send(self, data: bytes) -> None:
         """Send bytes as they are."""
-        self._writer.write(data)
-        await self._writer.drain()
+        await self._connection.send(data)
 
     async def read_to_eof(self) -> None:
         """Return when the server has closed the connection; the test fails for a byte after the end of its answer."""
@@ -93,7 +85,7 @@ class Http1:
     async def _event(self) -> object:
         """The next event of h11; one that the connection is closed, where it ended in the middle of an answer."""
         while (event := self._h11.next_event()) is h11.NEED_DATA:
-            data = await self._receive()
+            data = await self._connection.receive()
             try:
                 self._h11.receive_data(data)
                 if not data:
@@ -104,24 +96,17 @@ class Http1:
                 return h11.ConnectionClosed()
         return event
 
-    async def _receive(self) -> bytes:
-        try:
-            return await self._reader.read(READ_BYTES)
-        except OSError:
-            return b""
-
 
 class Http2:
     """One stream of a connection that speaks HTTP/2; the server may send as much as was read."""
 
     STREAM = 1
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.status = 0
         self.ended = False
-        self._reader = reader
-        self._writer = writer
-        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding="ascii"))
+        self._connection = connection
+        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
         self._waiting: list[DataReceived] = []
         self._cut = False
 
@@ -161,15 +146,12 @@ class Http2:
 
     async def _exchange(self) -> None:
         await self._flush()
-        try:
-            data = await self._reader.read(READ_BYTES)
-        except OSError:
-            data = b""
+        data = await self._connection.receive()
         self._cut = not data
         for event in self._h2.receive_data(data):
             match event:
                 case ResponseReceived():
-                    self.status = int(dict(event.headers or ())[":status"])
+                    self.status = int(dict(event.headers or ())[b":status"])
                 case DataReceived():
                     self._waiting.append(event)
                 case StreamEnded():
@@ -179,23 +161,6 @@ class Http2:
         await self._flush()
 
     async def _flush(self) -> None:
-        self._writer.write(self._h2.data_to_send())
-        with contextlib.suppress(OSError):  # the server may have closed after what is still to be read
-            await self._writer.drain()
-
-
-async def connect(
-    host: str, port: int, trust: ssl.SSLContext | None, *, slow: bool
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection; of a slow one little is read ahead of who reads from it."""
-    connection = socket.socket()
-    connection.setblocking(False)
-    if slow:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BYTES)
-    await asyncio.get_running_loop().sock_connect(connection, (host, port))
-    return await asyncio.open_connection(
-        sock=connection,
-        ssl=trust,
-        server_hostname=None if trust is None else host,
-        limit=SLOW_BYTES if slow else READ_BYTES,
-    )
+        if data := self._h2.data_to_send():
+            with contextlib.suppress(OSError):  # the server may have closed after what is still to be read
+                await self._connection.send(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -37,15 +38,16 @@ async def plain_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 async def secure_server(tmp_path_factory: pytest.TempPathFactory, secured: Secured) -> AsyncIterator[LiveServer]:
     """A server over https."""
     home = tmp_path_factory.mktemp("secure") / "home"
-    options = {"ssl_context": secured.trust(), "access_check_s": 3600.0}
-    async with live_server(home, **options, **secured.settings) as live:
+    options: dict[str, Any] = {"ssl_context": secured.trust(), "access_check_s": 3600.0, **secured.settings}
+    async with live_server(home, **options) as live:
         yield live
 
 
 @pytest.fixture(params=WAYS, ids=str)
 def way(request: pytest.FixtureRequest) -> Way:
     """One of the ways to a server."""
-    return request.param
+    chosen: Way = request.param
+    return chosen
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class Seen(NamedTuple):
         assert match is not None, f"this is no event: {raw[:200]!r}"
         event_id, kind, run_id, payload = match.groups()
         assert isinstance(json.loads(payload), dict)
-        return cls(run_id.decode(), event_id and int(event_id), kind.decode(), payload)
+        return cls(run_id.decode(), None if event_id is None else int(event_id), kind.decode(), payload)
 
 
 class Viewer(Protocol):
@@ -55,7 +55,7 @@ class Viewer(Protocol):
 
 async def rest_of(viewer: Viewer) -> list[Seen]:
     """Every event that is still to come."""
-    events = []
+    events: list[Seen] = []
     while (event := await viewer.event()) is not None:
         events.append(event)
     return events
@@ -63,7 +63,7 @@ async def rest_of(viewer: Viewer) -> list[Seen]:
 
 async def take(viewer: Viewer, count: int) -> list[Seen]:
     """The next events."""
-    events = []
+    events: list[Seen] = []
     for _ in range(count):
         event = await viewer.event()
         assert event is not None, f"the stream ended after {len(events)} events; expected {count}"
@@ -133,7 +133,7 @@ class Socket:
             assert self.closed_with is None, f"after its close the server sent {frame}"
             match frame.opcode:
                 case Opcode.PING:
-                    await self._send(Opcode.PONG, frame.data)
+                    await self._send(Opcode.PONG, bytes(frame.data))
                 case Opcode.PONG:
                     self.pongs.append(bytes(frame.data))
                 case Opcode.CLOSE:

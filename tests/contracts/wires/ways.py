@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from certificates import Secured
-from contracts.wires.carriers import Header, Http1, Http2, connect
+from contracts.wires.carriers import Header, Http1, Http2
+from contracts.wires.connections import connected
 from contracts.wires.viewers import Seen, Socket, SocketViewer, StreamViewer, Viewer
 from live import LiveServer
 from seeded import SeededRun
@@ -103,11 +104,8 @@ class Place:
         trust = None if self._secured is None else self._secured.trust()
         if trust is not None and self.way.http == "2":
             trust.set_alpn_protocols(["h2"])
-        reader, writer = await connect(host.hostname, host.port, trust, slow=slow)
-        try:
-            yield Http2(reader, writer) if self.way.http == "2" else Http1(reader, writer, self.way.http)
-        finally:
-            writer.transport.abort()
+        async with connected(host.hostname, host.port, trust, slow=slow) as made:
+            yield Http2(made) if self.way.http == "2" else Http1(made, self.way.http)
 
     def stream_headers(self, cursor: int | str | None = None, token: str | None = None) -> Sequence[Header]:
         """What asks for an SSE stream."""
@@ -133,7 +131,7 @@ def keep_portable(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Peer, "writer", None)
 
 
-async def stored(place: Place, run: SeededRun) -> list[Seen]:
+async def stored(server: LiveServer, run: SeededRun) -> list[Seen]:
     """The run's log as the store has it."""
-    events = await place.server.home.store.runs.read_events(run.key.tenant, run.id, 0, 100_000)
+    events = await server.home.store.runs.read_events(run.key.tenant, run.id, 0, 100_000)
     return [Seen(run.id, event.id, event.type, event.payload.encode()) for event in events]
