@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
+
+from realtime.light_event import LightEvent
 
 Item = TypeVar("Item")
 
@@ -17,7 +18,7 @@ class Channel(Generic[Item]):
     def __init__(self, size: int) -> None:
         self._items: list[Item] = []
         self._size = size
-        self._changed: asyncio.Future[None] | None = None
+        self._changed = LightEvent()
         self._deliver: Callable[[Item], None] | None = None
 
     async def put(self, item: Item) -> None:
@@ -28,14 +29,14 @@ class Channel(Generic[Item]):
             self._deliver(item)
         else:
             self._items.append(item)
-            self._wake()
+            self._changed.set()
 
     async def get(self) -> Item:
         """Take the oldest item, as soon as there is one. Cancelling takes none."""
         while not self._items:
             await self._change()
         item = self._items.pop(0)
-        self._wake()
+        self._changed.set()
         return item
 
     def deliver_to(self, take: Callable[[Item], None]) -> None:
@@ -44,14 +45,9 @@ class Channel(Generic[Item]):
         items, self._items = self._items, []
         for item in items:
             take(item)
-        self._wake()
+        self._changed.set()
 
     async def _change(self) -> None:
         """Return when something was put or taken. Any number may wait; cancelling one disturbs no other."""
-        if self._changed is None or self._changed.done():
-            self._changed = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._changed)
-
-    def _wake(self) -> None:
-        if self._changed is not None and not self._changed.done():
-            self._changed.set_result(None)
+        self._changed.clear()
+        await self._changed.wait()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Generic
 
+from realtime.light_event import LightEvent
 from realtime.outlet import LIMIT_BYTES, MARK_BYTES, Line, Message
 from realtime.page import Page
 
@@ -20,8 +21,8 @@ class DirectOutlet(Generic[Message]):
     """
 
     __slots__ = (
-        *("_callbacks", "_draining", "_finishing", "_message_bytes", "_transport", "_writer"),
-        *("finished", "line", "overflowed", "stalled_since"),
+        *("_callbacks", "_draining", "_finished", "_message_bytes", "_transport", "_writer"),
+        *("line", "overflowed", "stalled_since"),
     )
 
     def __init__(
@@ -32,15 +33,19 @@ class DirectOutlet(Generic[Message]):
     ) -> None:
         self.stalled_since: float | None = None
         self.overflowed = False
-        self.finished = False
+        self._finished = LightEvent()
         self._writer = writer
         self._transport = writer.transport
         self._transport.set_write_buffer_limits(high=MARK_BYTES)
         self.line = Line(self._transport, page_bytes)
         self._message_bytes: Callable[[Message], bytes] = message_bytes
         self._draining: asyncio.Task[None] | None = None
-        self._finishing: asyncio.Future[None] | None = None
         self._callbacks: list[Callable[[], None]] = []
+
+    @property
+    def finished(self) -> bool:
+        """True once nothing more is written."""
+        return self._finished.is_set()
 
     @property
     def sent_at(self) -> float:
@@ -86,13 +91,11 @@ class DirectOutlet(Generic[Message]):
 
     def finish(self) -> None:
         """Nothing more is written."""
-        self.finished = True
+        self._finished.set()
         self.line.transport = None
         self._callbacks.clear()
         if self._draining is not None:
             self._draining.cancel()
-        if self._finishing is not None and not self._finishing.done():
-            self._finishing.set_result(None)
 
     def cut(self) -> None:
         """Nothing more is written; with what is not sent yet, the connection is cut."""
@@ -101,10 +104,8 @@ class DirectOutlet(Generic[Message]):
             self._transport.abort()
 
     async def wait_finished(self) -> None:
-        """Return when it is finished. For one waiter."""
-        if not self.finished:
-            self._finishing = asyncio.get_running_loop().create_future()
-            await self._finishing
+        """Return when it is finished."""
+        await self._finished.wait()
 
     def _write(self, data: bytes) -> None:
         self._transport.write(data)

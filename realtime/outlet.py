@@ -57,33 +57,6 @@ class Outlet(Protocol):
 class MessageOutlet(Outlet, Protocol):
     """An outlet that sends text messages between the events, in the order of the calls."""
 
-    @property
-    def sent_at(self) -> float:
-        """When something was last sent, by the monotonic clock."""
-        ...
-
-    @property
-    def stalled_since(self) -> float | None:
-        """Since when, by the monotonic clock, the peer is behind and takes nothing; None: it is not."""
-        ...
-
-    @property
-    def overflowed(self) -> bool:
-        """True for good once a message was dropped because more waited than a connection may owe."""
-        ...
-
-    async def wait_ready(self) -> None:
-        """Return as soon as it takes more, or is finished; a connection reads no further frames before."""
-        ...
-
     def send(self, message: str) -> None:
         """Send one message after those that wait."""
-        ...
-
-    def finish(self) -> None:
-        """Nothing more will be sent than what waits. Finishing twice is finishing once."""
-        ...
-
-    def cut(self) -> None:
-        """Nothing more will be sent, not even what waits."""
         ...

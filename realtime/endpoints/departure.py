@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 
+from realtime.light_event import LightEvent
+
 
 class Departure:
     """Whether the client has left, and what that ends."""
 
     def __init__(self) -> None:
-        self._left = False
+        self._left = LightEvent()
         self._on_left: Callable[[], object] | None = None
 
     def has_left(self) -> bool:
         """True once it has left."""
-        return self._left
+        return self._left.is_set()
 
     def leave(self) -> None:
         """It has."""
-        self._left = True
+        self._left.set()
         if self._on_left is not None:
             self._on_left()
 
@@ -43,7 +45,4 @@ class Departure:
 
     async def wait(self) -> None:
         """Return when it has left."""
-        if not self._left:
-            gone = asyncio.Event()
-            self._on_left = gone.set
-            await gone.wait()
+        await self._left.wait()

@@ -15,6 +15,7 @@ from quart.asgi import ASGIWebsocketConnection
 
 from realtime.channel import Channel
 from realtime.endpoints.departure import Departure
+from realtime.light_event import LightEvent
 from realtime.peer import Peer
 
 MAX_WAITING = 2048
@@ -30,7 +31,7 @@ class Inbox:
     def __init__(self) -> None:
         self._messages: deque[str | bytes] | None = None
         self._bytes = 0
-        self._arrived: asyncio.Future[None] | None = None
+        self._arrived = LightEvent()
 
     @property
     def full(self) -> bool:
@@ -43,14 +44,13 @@ class Inbox:
             self._messages = deque()
         self._messages.append(message)
         self._bytes += len(message)
-        if self._arrived is not None and not self._arrived.done():
-            self._arrived.set_result(None)
+        self._arrived.set()
 
     async def get(self) -> str | bytes:
         """Take the oldest message, as soon as there is one. For one reader; cancelling takes none."""
         while self._messages is None:
-            self._arrived = asyncio.get_running_loop().create_future()
-            await self._arrived
+            self._arrived.clear()
+            await self._arrived.wait()
         message = self._messages.popleft()
         self._bytes -= len(message)
         if not self._messages:
