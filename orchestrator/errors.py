@@ -75,6 +75,18 @@ class RunIdConflictError(OrchestratorError):
     code = "RUN_ID_CONFLICT"
 
 
+class RunNotFoundError(OrchestratorError):
+    """The tenant has no such run."""
+
+    code = "RUN_NOT_FOUND"
+
+
+class NotRetriableError(OrchestratorError):
+    """A run was to be retried that has not ended, or that succeeded."""
+
+    code = "NOT_RETRIABLE"
+
+
 class ProjectNotFoundError(OrchestratorError):
     """The tenant has no such project."""
 
@@ -117,4 +129,13 @@ class StoreError(OrchestratorError):
 
 
 class ModelError(OrchestratorError):
-    """The language model failed, or its answer cannot be used. Worth another attempt."""
+    """The language model failed, or its answer cannot be used. Worth another attempt, unless ``permanent``.
+
+    ``retry_after_s``: the model asked not to be asked again before so many seconds. The text is for people who run
+    agents: it says what they can do about it, and no key.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        self.permanent = permanent

@@ -35,10 +35,10 @@ class StepQueued(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StepRunning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A step started, progressed, or waits for another attempt (then with ``retry_at`` and ``reason``).
+    """A step started, progressed, stalled, or waits for another attempt (then with ``retry_at`` and ``reason``).
 
     ``progress_pct`` is an integer from 0 to 100 that never falls within one ``attempt``; attempts count from 1.
-    ``retry_at`` is RFC 3339, UTC.
+    ``retry_at`` is RFC 3339, UTC. ``stalled``: no progress came for some time; the next event of the step ends that.
     """
 
     wire_type: ClassVar[str] = "running"
@@ -49,10 +49,15 @@ class StepRunning(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     attempt: int
     retry_at: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
+    stalled: Literal[True] | UnsetType = UNSET
 
 
 class StepComplete(msgspec.Struct, frozen=True, kw_only=True):
-    """A step succeeded and left the artifact ``artifact_id``. ``duration_ms`` is that of its last attempt."""
+    """A step succeeded and left the artifact ``artifact_id``. ``duration_ms`` is that of its last attempt.
+
+    ``cached``: the answer had been given before, to an equal question. ``reused``: the step was completed by the run
+    that this one is a retry of.
+    """
 
     wire_type: ClassVar[str] = "complete"
     step_id: str
@@ -84,6 +89,7 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: Literal[True] | UnsetType = UNSET
     error_code: str | UnsetType = UNSET
     message: str | UnsetType = UNSET
+    cancelled_by: str | UnsetType = UNSET
 
     @classmethod
     def success(cls, run_id: str) -> RunEnded:
@@ -94,6 +100,12 @@ class RunEnded(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def failure(cls, run_id: str, error_code: str, message: str) -> RunEnded:
         """The end of a run that is not a success."""
         return cls(run_id=run_id, all_done=True, error=True, error_code=error_code, message=message)
+
+    @classmethod
+    def cancellation(cls, run_id: str, cancelled_by: str) -> RunEnded:
+        """The end of a run that the user ``cancelled_by`` did not want any more."""
+        ended = cls.failure(run_id, CANCELLED, "The run was cancelled.")
+        return msgspec.structs.replace(ended, cancelled_by=cancelled_by)
 
 
 Fact = StepQueued | StepRunning | StepComplete | StepError | RunEnded

@@ -5,22 +5,36 @@ Every function of a store is one unit of work: it happens whole or not at all, a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
 from orchestrator.events import Fact
-from orchestrator.records import NO_QUOTA, Accepted, Artifact, Document, NewRun, Quota, RunRecord, SavedEvent
+from orchestrator.records import (
+    NO_QUOTA,
+    Artifact,
+    Claim,
+    Document,
+    NewRun,
+    Quota,
+    RunRecord,
+    SavedEvent,
+    Written,
+)
+
+LEASE_S = 10.0
+"""How long a claim lasts that nobody renews."""
 
 
 class RunStore(Protocol):
     """The runs of all tenants: rows and logs."""
 
-    async def accept_run(self, tenant: str, run: NewRun, quota: Quota = NO_QUOTA) -> Accepted:
+    async def accept_run(self, tenant: str, run: NewRun, quota: Quota = NO_QUOTA) -> Written:
         """Insert the run, its steps and its ``queued`` events. Idempotent for an equal run of the same id.
 
+        Steps whose artifact is reused are complete at once, and say so in events after those.
         ``quota`` bounds the unfinished runs, of the tenant and of who starts this one.
 
         Raises:
@@ -31,10 +45,33 @@ class RunStore(Protocol):
         """
         ...
 
-    async def claim_run(self, tenant: str, run_id: str, token: str) -> RunRecord | None:
-        """Make ``token`` the only one that may write this run's log. None: there is no such run, or it has ended.
+    async def claim_run(
+        self, tenant: str, run_id: str, token: str, lease_s: float = LEASE_S, *, seize: bool = False
+    ) -> RunRecord | None:
+        """Make ``token`` the only one that may write this run's log, for ``lease_s`` seconds of the store's clock.
 
-        A claim replaces the one before it; whoever held that gets `ClaimLostError` at the next save.
+        None: there is no such run, it has ended, or another's claim has not lapsed. ``seize``: take it from whoever
+        has it all the same. Whoever held it gets `ClaimLostError` at the next save. Where that claim had not been
+        released, this is a take-over: it is counted, and the tokens reserved by calls of the run are spent.
+        """
+        ...
+
+    async def renew_claims(self, tenant: str, tokens: Mapping[str, str], lease_s: float = LEASE_S) -> frozenset[str]:
+        """Let the claims of these runs (run id -> token) last for ``lease_s`` from now; those that still hold."""
+        ...
+
+    async def held_claims(self, tenant: str, tokens: Mapping[str, str]) -> frozenset[str]:
+        """Those of these runs (run id -> token) whose claims still hold; nothing is written."""
+        ...
+
+    async def release_claim(self, claim: Claim) -> None:
+        """Hand the run back, to be claimed by anybody at once, which then is no take-over. Idempotent."""
+        ...
+
+    async def end_run(self, tenant: str, run_id: str, end: Callable[[RunRecord], Sequence[Fact]]) -> Written | None:
+        """Take the run from whoever has it, and append what ``end`` says of it as it then stands: one transaction.
+
+        Without events: it had ended before. None: there is no such run.
         """
         ...
 
@@ -74,6 +111,10 @@ class RunStore(Protocol):
         """(tenant, run id) of every run that has not ended, oldest first."""
         ...
 
+    async def free_runs(self) -> tuple[tuple[str, str], ...]:
+        """(tenant, run id) of the oldest runs that nobody claims, or whose claim has lapsed; some hundred at most."""
+        ...
+
     async def ping(self) -> None:
         """Return if the database answers now, within a second or two.
 
@@ -96,7 +137,10 @@ class RunStore(Protocol):
         *,
         with_content: bool = False,
     ) -> tuple[Artifact, ...]:
-        """Artifacts of a project or of one run of it, newest first; ``content`` is empty unless asked for."""
+        """Artifacts of a project or of one run of it, newest first; ``content`` is empty unless asked for.
+
+        Those of a run are those of its steps, also where they are reused from another run.
+        """
         ...
 
 
@@ -158,7 +202,7 @@ class Clock(Protocol):
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent works on. ``omitted`` names the documents that did not fit, by path."""
+    """What an agent works on. ``omitted`` names what did not fit: documents by path, artifacts by title and agent."""
 
     documents: tuple[Document, ...]
     earlier: tuple[Artifact, ...] = ()
@@ -204,8 +248,12 @@ class LanguageModel(Protocol):
         """What people call the model; part of what makes two answers comparable."""
         ...
 
-    def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
-        """The answer as it comes. An answer that ends without raising is whole.
+    def estimate(self, request: ModelRequest) -> int:
+        """About how many tokens the request and its answer may take together; rather too many than too few."""
+        ...
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
+        """The answer as it comes. An answer that ends without raising is whole. Closing it ends the model's work.
 
         Raises:
             ModelError: the model failed; another attempt may help.
@@ -223,6 +271,8 @@ class AgentResult(msgspec.Struct, frozen=True, kw_only=True):
     content_type: str
     content: str
     tokens_used: int
+    cached: bool = False
+    """It had been handed in before, for an equal question."""
 
 
 Report = Callable[[int, str], None]

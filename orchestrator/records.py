@@ -5,6 +5,10 @@ Times are RFC 3339 text in UTC with milliseconds and a ``Z`` (``2026-02-28T09:30
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
 import msgspec
 
 from orchestrator.pipeline import PipelineMode
@@ -53,8 +57,21 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """Set by the store's clock when it is saved."""
 
 
+class Claim(NamedTuple):
+    """The right to write the log of a run: only who has the ``token`` that stands on its row can."""
+
+    tenant: str
+    run_id: str
+    token: str
+
+
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One step of a run as its row stands."""
+    """One step of a run as its row stands.
+
+    ``retry_at`` and ``retry_reason`` stand while it waits for another attempt. ``stalled``: its agent has made no
+    progress for some time, and ``progress_age_s`` says, by the store's clock, for how many seconds; None where the
+    step is not under way.
+    """
 
     id: str
     agent_type: str
@@ -69,10 +86,20 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     error_message: str | None
     started_at: str | None
     completed_at: str | None
+    retry_at: str | None = None
+    retry_reason: str | None = None
+    stalled: bool = False
+    cached: bool = False
+    reused: bool = False
+    progress_age_s: float | None = None
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """A run and its steps (by position), read in one snapshot: as of event ``last_event_id``."""
+    """A run and its steps (by position), read in one snapshot: as of event ``last_event_id``.
+
+    ``takeovers`` counts the claims in a row that lapsed without a step completing. ``heartbeat_age_s`` is how many
+    seconds ago, by the store's clock, the worker that claims it was last heard of; None where no worker does.
+    """
 
     id: str
     project_id: str
@@ -88,10 +115,19 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     started_at: str | None
     completed_at: str | None
+    retry_of: str | None = None
+    cancelled_by: str | None = None
+    use_cache: bool = True
+    takeovers: int = 0
+    heartbeat_age_s: float | None = None
 
 
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be accepted: its agents are valid, its ids chosen; step ids are in the order of the agents."""
+    """A run to be accepted: its agents are valid, its ids chosen; step ids are in the order of the agents.
+
+    With ``retry_of``, ``reused`` holds the artifact that a step of that run left, by agent type; a step that has one
+    is complete from the start.
+    """
 
     id: str
     project_id: str
@@ -99,6 +135,9 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     agents_selected: tuple[str, ...]
     step_ids: tuple[str, ...]
     started_by: str
+    retry_of: str | None = None
+    reused: Mapping[str, str] = MappingProxyType({})
+    use_cache: bool = True
 
 
 class SavedEvent(msgspec.Struct, frozen=True):
@@ -109,8 +148,8 @@ class SavedEvent(msgspec.Struct, frozen=True):
     payload: str
 
 
-class Accepted(msgspec.Struct, frozen=True):
-    """The answer to accepting a run: ``events`` is empty where the same run had been accepted before."""
+class Written(msgspec.Struct, frozen=True):
+    """A run as it stands, and the events that were just added; none where all that was asked for had been done."""
 
     run: RunRecord
     events: tuple[SavedEvent, ...]

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import uuid4
 
 import structlog
 
 from orchestrator.context import build_context
+from orchestrator.endings import interruption, stopped
 from orchestrator.errors import ClaimLostError, StoreError
-from orchestrator.events import INTERRUPTED, STEP_FAILED, RunEnded, StepError
+from orchestrator.events import STEP_FAILED, RunEnded, StepError
+from orchestrator.lease import Leases
 from orchestrator.pipeline import PipelineMode
 from orchestrator.ports import Agent, Clock, DocumentStore, LanguageModel, Publisher, RunStore
-from orchestrator.recorder import Recorder
-from orchestrator.records import Artifact, Document, RunRecord, StepRecord
+from orchestrator.recorder import Recorder, publish
+from orchestrator.records import Artifact, Claim, Document, RunRecord, StepRecord
 from orchestrator.retry import RetryPolicy
 from orchestrator.states import StepState
 from orchestrator.step import StepFailure, StepRunner
 
 _log = structlog.get_logger(__name__)
+
+MOST_TAKEOVERS = 3
+"""In a row, without a step completing: whatever ends the worker each time is likely in the run."""
+
+HAND_BACK_S = 2.0
+"""How long a worker that stops tries to give its claim back; otherwise, its lease lapses."""
 
 
 @dataclass(frozen=True)
@@ -35,57 +42,64 @@ class Runner:
     model: LanguageModel
     retry: RetryPolicy
     clock: Clock
+    leases: Leases
 
-    async def run(self, tenant: str, run_id: str) -> None:
+    async def run(self, claim: Claim, *, seize: bool = False) -> None:
         """Claim the run and carry it to its terminal event, from its first unfinished step on.
 
-        Returns without a trace where the run has ended or is claimed away. Cancelled, it leaves the run as its log
-        says, to be taken over; every save that was begun has then ended.
+        Returns without a trace where the run has ended or is another's, also when it becomes that meanwhile.
+        Cancelled, it hands the run back as its log says; every save that was begun has then ended. A run that was
+        taken over `MOST_TAKEOVERS` times without completing a step is given up. ``seize``: see
+        `orchestrator.ports.RunStore.claim_run`.
 
         Raises:
             StoreError: the store failed; the run is as its log says, and can be taken up again.
 
         """
-        async with self._claimed(tenant, run_id) as pipeline:
-            if pipeline is not None:
-                await pipeline.run()
-
-    async def give_up(self, tenant: str, run_id: str, message: str) -> None:
-        """Claim the run and end it as it stands, INTERRUPTED.
-
-        Raises:
-            StoreError: the store failed; the run has not ended.
-
-        """
-        async with self._claimed(tenant, run_id) as pipeline:
-            if pipeline is not None:
-                await pipeline.give_up(message)
-
-    @contextlib.asynccontextmanager
-    async def _claimed(self, tenant: str, run_id: str) -> AsyncIterator[_Pipeline | None]:
-        """The run's steps, claimed; None: it has ended. Losing the claim ends the work without a trace."""
-        token = uuid4().hex
-        record = await self.runs.claim_run(tenant, run_id, token)
-        if record is None:
-            yield None
+        run = await self.runs.claim_run(*claim, self.leases.lease_s, seize=seize)
+        if run is None:
             return
-        recorder = Recorder(self.runs, self.publisher, tenant, record, token)
+        if run.takeovers:
+            _log.warning("took over a run", run_id=run.id, takeovers=run.takeovers)
+        recorder = Recorder(self.runs, self.publisher, claim.tenant, run, claim.token)
         try:
-            yield _Pipeline(self, recorder, tenant, record)
+            with self.leases.held(claim):
+                await _Pipeline(self, recorder, claim, run).run()
         except ClaimLostError:
-            _log.info("run claimed away", run_id=run_id)
+            _log.info("run claimed away", run_id=run.id)
+        except asyncio.CancelledError:
+            await self._hand_back(recorder, claim)
+            raise
         finally:
             with contextlib.suppress(StoreError):
                 await recorder.catch_up()
+
+    async def give_up(self, tenant: str, run_id: str, message: str) -> None:
+        """End the run as it stands, INTERRUPTED, whoever claims it.
+
+        Raises:
+            StoreError: the store failed; whether the run has ended is for its log to say.
+
+        """
+        ended = await self.runs.end_run(tenant, run_id, lambda run: interruption(run, message))
+        if ended is not None:
+            publish(self.publisher, tenant, run_id, ended.events)
+
+    async def _hand_back(self, recorder: Recorder, claim: Claim) -> None:
+        with contextlib.suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(HAND_BACK_S):
+                await recorder.catch_up()
+                await self.runs.release_claim(claim)
 
 
 class _Pipeline:
     """The steps of one claimed run."""
 
-    def __init__(self, runner: Runner, recorder: Recorder, tenant: str, record: RunRecord) -> None:
+    def __init__(self, runner: Runner, recorder: Recorder, claim: Claim, record: RunRecord) -> None:
         self._runner = runner
         self._recorder = recorder
-        self._tenant = tenant
+        self._claim = claim
+        self._tenant = claim.tenant
         self._record = record
 
     async def run(self) -> None:
@@ -96,13 +110,16 @@ class _Pipeline:
             StoreError: the store failed.
 
         """
+        if self._record.takeovers > MOST_TAKEOVERS:
+            await self._give_up(f"Its worker was lost {self._record.takeovers} times without completing a step.")
+            return
         try:
             await self._run_steps()
         except (ClaimLostError, StoreError):
             raise
         except Exception as error:
             _log.exception("run failed outside its steps", run_id=self._record.id)
-            await self.give_up(f"The run could not go on ({type(error).__name__}).")
+            await self._give_up(f"The run could not go on ({type(error).__name__}).")
 
     async def _run_steps(self) -> None:
         documents = await self._runner.documents.list_documents(self._tenant, self._record.project_id, with_text=True)
@@ -111,19 +128,17 @@ class _Pipeline:
         else:
             await self._run_side_by_side(documents)
 
-    async def give_up(self, message: str) -> None:
-        """End the run as it stands, because of something that is no step's failure."""
-        await self._recorder.catch_up()
-        if not self._recorder.ended:
-            unfinished = self._cancelled(f"not finished: {message}")
-            await self._recorder.save(*unfinished, RunEnded.failure(self._record.id, INTERRUPTED, message))
+    async def _give_up(self, message: str) -> None:
+        """End the run as it stands, after whatever this worker has begun to save."""
+        await self._recorder.settle()
+        await self._runner.give_up(self._tenant, self._record.id, message)
 
     async def _run_in_order(self, documents: Sequence[Document]) -> None:
         earlier = await self._finished_artifacts()
         for step in self._unfinished():
             outcome = await self._run_step(step, documents, earlier)
             if isinstance(outcome, StepFailure):
-                later = self._cancelled(f"not started: {step.agent_type} failed", but=step.id)
+                later = stopped((it for it in self._unfinished() if it.id != step.id), f"{step.agent_type} failed")
                 await self._recorder.save(outcome.fact, *later, self._failed(outcome))
                 return
             earlier.append(outcome)
@@ -170,14 +185,6 @@ class _Pipeline:
 
     def _unfinished(self) -> list[StepRecord]:
         return [step for step in self._record.steps if step.id in self._recorder.unfinished]
-
-    def _cancelled(self, message: str, *, but: str | None = None) -> list[StepError]:
-        """The end of every unfinished step, except the one named."""
-        return [
-            StepError(step_id=step.id, agent_type=step.agent_type, error_code="STEP_CANCELLED", message=message)
-            for step in self._unfinished()
-            if step.id != but
-        ]
 
     def _failed(self, failure: StepFailure) -> RunEnded:
         message = f"{failure.fact.agent_type} failed: {failure.fact.message}"

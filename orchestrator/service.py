@@ -1,38 +1,33 @@
-"""What others ask of the orchestrator: accept a run, carry on with those that did not end, stop."""
+"""What others ask of the orchestrator: start, cancel and retry runs, carry on with those that did not end, stop."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import structlog
 
 from orchestrator.budget import TokenBudget
-from orchestrator.errors import NoDocumentsError, StoreError
+from orchestrator.dispatch import Dispatcher
+from orchestrator.endings import cancellation
+from orchestrator.errors import NoDocumentsError, NotRetriableError, RunNotFoundError
 from orchestrator.pipeline import parse_mode, validate_selection
 from orchestrator.ports import DocumentStore, Publisher, RunStore
 from orchestrator.recorder import publish
 from orchestrator.records import NO_QUOTA, NewRun, Quota, RunRecord
 from orchestrator.runner import Runner
+from orchestrator.states import RUN_TRANSITIONS, RunState, StepState
 
 _log = structlog.get_logger(__name__)
 
-Result = TypeVar("Result")
-
-STORE_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
-"""Waits before a run is taken up again that the store refused; after the last it is given up once that works."""
-
-OUTAGE_CHECK_S = 2.0
-"""How often a store that answers nobody is asked again."""
-
 
 class Orchestrator:
-    """Accepts runs and owns the tasks that carry them out, ``max_runs_at_once`` at a time; the rest stay queued.
+    """Accepts, cancels and retries runs, and carries them out, ``max_runs_at_once`` at a time; the rest stay queued.
 
-    ``quota`` bounds the runs that a tenant, and each of its users, may have unfinished.
+    ``quota`` bounds the runs that a tenant, and each of its users, may have unfinished. ``alone``: no other process
+    works on this store.
     """
 
     def __init__(
@@ -45,6 +40,7 @@ class Orchestrator:
         *,
         max_runs_at_once: int = 4,
         quota: Quota = NO_QUOTA,
+        alone: bool = True,
     ) -> None:
         self._runs = runs
         self._documents = documents
@@ -52,9 +48,7 @@ class Orchestrator:
         self._runner = runner
         self._budget = budget
         self._quota = quota
-        self._slots = asyncio.Semaphore(max_runs_at_once)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._closed = False
+        self._dispatcher = Dispatcher(runs, runner, max_runs_at_once=max_runs_at_once, alone=alone)
 
     async def start_run(
         self,
@@ -65,6 +59,7 @@ class Orchestrator:
         pipeline_mode: str,
         run_id: str | None,
         started_by: str,
+        use_cache: bool = True,
     ) -> RunRecord:
         """Accept a run and begin it as soon as there is room. Asking again with the same ``run_id`` starts nothing.
 
@@ -85,27 +80,87 @@ class Orchestrator:
             agents_selected=validate_selection(agents_selected),
             step_ids=tuple(str(uuid4()) for _ in agents_selected),
             started_by=started_by,
+            use_cache=use_cache,
         )
-        if run_id is None or await self._runs.get_run(tenant, run_id) is None:
-            await self._check_means(tenant, project_id)
-        return await asyncio.shield(self._spawn(self._accept(tenant, run)))
+        return await self._start(tenant, run, is_known=run_id is not None)
 
-    async def resume(self) -> int:
-        """Take over every run that has not ended; how many those are."""
-        unfinished = await self._runs.unfinished_runs()
-        for tenant, run_id in unfinished:
-            self._dispatch(tenant, run_id)
-        return len(unfinished)
+    async def retry_run(self, tenant: str, run_id: str, *, retry_id: str | None, started_by: str) -> RunRecord:
+        """Accept a new run that does again what that run did not complete, and takes over the artifacts of the rest.
 
-    async def close(self) -> None:
-        """Stop working. Runs under way stay as their logs say, for whoever takes them over."""
-        self._closed = True
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        Asking again with the same ``retry_id``, which becomes the id of the new run, starts nothing.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            NotRetriableError: it has not ended, or it succeeded.
+            RunIdConflictError, ProjectNotFoundError, BudgetExceededError, QuotaExceededError, NoDocumentsError: as in
+                `start_run`.
+
+        """
+        first = await self._runs.get_run(tenant, run_id)
+        if first is None:
+            raise RunNotFoundError(f"There is no run {run_id!r}.")
+        if RUN_TRANSITIONS[first.status]:
+            raise NotRetriableError(f"The run is {first.status}; expected it to have ended. Cancel it first.")
+        if first.status is RunState.COMPLETED:
+            raise NotRetriableError("The run completed; expected one that failed or was cancelled. Start a new run.")
+        run = NewRun(
+            id=retry_id or str(uuid4()),
+            project_id=first.project_id,
+            pipeline_mode=first.pipeline_mode,
+            agents_selected=first.agents_selected,
+            step_ids=tuple(str(uuid4()) for _ in first.steps),
+            started_by=started_by,
+            retry_of=first.id,
+            reused={
+                step.agent_type: step.artifact_id
+                for step in first.steps
+                if step.status is StepState.COMPLETED and step.artifact_id is not None
+            },
+            use_cache=first.use_cache,
+        )
+        return await self._start(tenant, run, is_known=retry_id is not None)
+
+    async def cancel_run(self, tenant: str, run_id: str, cancelled_by: str) -> RunRecord:
+        """End the run, whoever works on it, and stop that work; one that has ended stays as it is. The run, ended.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+
+        """
+        ended = await self._runs.end_run(tenant, run_id, lambda run: cancellation(run, cancelled_by))
+        if ended is None:
+            raise RunNotFoundError(f"There is no run {run_id!r}.")
+        if ended.events:
+            _log.info("run cancelled", run_id=run_id, cancelled_by=cancelled_by)
+            publish(self._publisher, tenant, run_id, ended.events)
+            self._runner.leases.lose(tenant, run_id)
+        return ended.run
+
+    @asynccontextmanager
+    async def at_work(self) -> AsyncIterator[None]:
+        """Carry out runs, those left unfinished first; at the end, stop and hand them back as their logs say."""
+        resumed = await self._dispatcher.resume()
+        if resumed:
+            _log.info("took up unfinished runs", runs=resumed)
+        chores = [
+            asyncio.create_task(self._runner.leases.keep()),
+            asyncio.create_task(self._dispatcher.seek()),
+        ]
+        try:
+            yield
+        finally:
+            await self._dispatcher.close()
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+
+    async def _start(self, tenant: str, run: NewRun, *, is_known: bool) -> RunRecord:
+        """Accept the run; what a new one needs, and asking again for one that exists does not, is asked for first."""
+        if not is_known or await self._runs.get_run(tenant, run.id) is None:
+            await self._check_means(tenant, run.project_id)
+        return await asyncio.shield(self._dispatcher.spawn(self._accept(tenant, run)))
 
     async def _check_means(self, tenant: str, project_id: str) -> None:
-        """What a new run needs, and asking again for one that exists does not."""
         if not await self._documents.list_documents(tenant, project_id):
             raise NoDocumentsError("The project has no documents to work on; add some first.")
         self._budget.check(tenant)
@@ -114,54 +169,5 @@ class Orchestrator:
         accepted = await self._runs.accept_run(tenant, run, self._quota)
         if accepted.events:
             publish(self._publisher, tenant, run.id, accepted.events)
-            self._dispatch(tenant, run.id)
+            self._dispatcher.dispatch(tenant, run.id)
         return accepted.run
-
-    def _dispatch(self, tenant: str, run_id: str) -> None:
-        """Begin the run in a context of its own: it outlives the request that asked for it, and logs its own id."""
-        if not self._closed:
-            context = contextvars.Context()
-            context.run(structlog.contextvars.bind_contextvars, tenant=tenant, run_id=run_id)
-            context.run(self._spawn, self._work(tenant, run_id))
-
-    async def _work(self, tenant: str, run_id: str) -> None:
-        """Carry the run to its end. What the store refuses is tried again from where the log then stands.
-
-        A run that cannot be kept by a store that answers is given up; one that answers nobody is waited for.
-        """
-        refusals = 0
-        while True:
-            try:
-                async with self._slots:
-                    if refusals < len(STORE_RETRY_S):
-                        await self._runner.run(tenant, run_id)
-                    else:
-                        await self._runner.give_up(tenant, run_id, "The run could not be kept.")
-            except StoreError as error:
-                _log.warning("run not finished, trying again", run_id=run_id, reason=str(error))
-            except Exception:
-                _log.exception("run not finished, trying again", run_id=run_id)
-            else:
-                return
-            refusals += await self._pause(STORE_RETRY_S[min(refusals, len(STORE_RETRY_S) - 1)])
-
-    async def _pause(self, delay_s: float) -> bool:
-        """Wait for so long, and until the store answers. True: it did so at once, what it refuses is this run."""
-        await self._runner.clock.sleep(delay_s)
-        answered = await self._answers()
-        while not await self._answers():
-            await self._runner.clock.sleep(OUTAGE_CHECK_S)
-        return answered
-
-    async def _answers(self) -> bool:
-        try:
-            await self._runs.ping()
-        except StoreError:
-            return False
-        return True
-
-    def _spawn(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

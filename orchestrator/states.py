@@ -2,7 +2,8 @@
 
 run    queued ──start──▶ running ──complete──▶ completed
          │                  ├──────fail──────▶ failed
-         └──fail, cancel    └─────cancel─────▶ cancelled
+         │                  └─────cancel─────▶ cancelled
+         └──fail, cancel, complete (every step reused)
 
 step   queued ──start──▶ running ──complete──▶ completed
          │                ▲ │└──────fail─────▶ failed
@@ -50,6 +51,7 @@ class Trigger(StrEnum):
 RUN_TRANSITIONS: dict[RunState, dict[Trigger, RunState]] = {
     RunState.QUEUED: {
         Trigger.START: RunState.RUNNING,
+        Trigger.COMPLETE: RunState.COMPLETED,
         Trigger.FAIL: RunState.FAILED,
         Trigger.CANCEL: RunState.CANCELLED,
     },

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -14,12 +13,15 @@ from msgspec import UNSET
 from orchestrator.errors import BudgetExceededError, ClaimLostError, ModelError, OrchestratorError, StoreError
 from orchestrator.events import BUDGET_EXCEEDED, STEP_FAILED, StepComplete, StepError, StepRunning
 from orchestrator.ports import Agent, AgentResult, Clock, Context, LanguageModel
-from orchestrator.progress import ProgressMeter
+from orchestrator.progress import ProgressMeter, SaveProgress
 from orchestrator.recorder import Recorder
 from orchestrator.records import Artifact, StepRecord
 from orchestrator.retry import RetryPolicy
 
 _log = structlog.get_logger(__name__)
+
+LONGEST_WAIT_S = 120.0
+"""For a model that asks to be left alone; it may ask for hours."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,21 @@ class StepRunner:
             except Exception as error:
                 failures += 1
                 message = _message(error)
-                delay_s = self.retry.delay_after(failures)
+                delay_s = self._delay_after(failures, error)
                 if delay_s is None:
                     return _failure(step, message, STEP_FAILED)
                 await self._wait(step, attempt, meter.percent, message, delay_s)
             else:
                 return await self._complete(step, result, self.clock.monotonic() - started)
+
+    def _delay_after(self, failures: int, error: Exception) -> float | None:
+        """Seconds until the next attempt; None: there is none. A model that asks for more time gets it, in bounds."""
+        if not isinstance(error, ModelError):
+            return self.retry.delay_after(failures)
+        if error.permanent:
+            return None
+        delay_s = self.retry.delay_after(failures)
+        return None if delay_s is None else max(delay_s, min(error.retry_after_s or 0.0, LONGEST_WAIT_S))
 
     async def _work(self, context: Context, meter: ProgressMeter) -> AgentResult:
         """Let the agent work while its progress is saved; if that cannot be saved, the work stops."""
@@ -132,16 +143,21 @@ class StepRunner:
             content=result.content,
         )
 
-    def _saver(self, step: StepRecord, attempt: int) -> Callable[[int, str], Awaitable[None]]:
-        async def save(percent: int, label: str) -> None:
-            await self.recorder.save(_running(step, percent, label, attempt))
+    def _saver(self, step: StepRecord, attempt: int) -> SaveProgress:
+        async def save(percent: int, label: str, *, stalled: bool) -> None:
+            await self.recorder.save(_running(step, percent, label, attempt, stalled=stalled))
 
         return save
 
 
-def _running(step: StepRecord, percent: int, label: str, attempt: int) -> StepRunning:
+def _running(step: StepRecord, percent: int, label: str, attempt: int, *, stalled: bool = False) -> StepRunning:
     return StepRunning(
-        step_id=step.id, agent_type=step.agent_type, progress_pct=percent, progress_label=label, attempt=attempt
+        step_id=step.id,
+        agent_type=step.agent_type,
+        progress_pct=percent,
+        progress_label=label,
+        attempt=attempt,
+        stalled=True if stalled else UNSET,
     )
 
 

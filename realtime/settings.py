@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
-from realtime.log import FORMATS, LEVELS
+from realtime.log import FORMATS, LEVELS, MASK
 from realtime.origins import parse_origin, parse_public_url
 from realtime.proxies import parse_network
 
@@ -19,6 +21,7 @@ class SettingsError(ValueError):
     """A setting cannot be used; the text names it."""
 
 
+_SECRET = {"database_url", "secret", "llm_api_key"}
 _ABOVE_ZERO = (
     "heartbeat_s",
     "idle_timeout_s",
@@ -32,6 +35,10 @@ _ABOVE_ZERO = (
     "database_pool_size",
     "database_timeout_s",
     "max_runs_at_once",
+    "llm_timeout_s",
+    "llm_max_output_tokens",
+    "llm_context_tokens",
+    "lease_s",
 )
 _NOT_BELOW_ZERO = (
     "pace_s",
@@ -101,12 +108,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stuck_timeout_s: float = 30.0
     """A viewer that takes nothing for so long is disconnected."""
     identify_timeout_s: float = 10.0
-    reconcile_s: float = 5.0
+    reconcile_s: float = 1.0
     """How often the heads of watched runs are compared with the store."""
     retry_delays_s: tuple[float, ...] = (5.0, 10.0, 20.0)
     """Waits before a failed step is tried again."""
     max_runs_at_once: int = 4
     """Further runs wait as queued."""
+    lease_s: float = 10.0
+    """A run whose worker has not been heard of for so long is taken over."""
     tenant_connections: int = 20_000
     """Quotas, of a tenant and of one user: WebSockets and SSE streams that are open; 0 here and below: no limit."""
     user_connections: int = 10_000
@@ -136,6 +145,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Logs of runs that ended longer ago are deleted, whole; runs, steps and artifacts stay."""
     pace_s: float = 0.0
     """Offline model only: spread the work of one agent over so many seconds, for people to watch."""
+    llm_base_url: str | None = None
+    """Where a language model is served in OpenAI's protocol, as ``http://127.0.0.1:11434/v1``; none: offline model."""
+    llm_model: str | None = None
+    """Its name there."""
+    llm_api_key: str | None = None
+    """What identifies this server to it; sent there and nowhere else, and told to nobody."""
+    llm_timeout_s: float = 60.0
+    """How long it may be silent, before its answer begins and within."""
+    llm_max_output_tokens: int = 16_000
+    """How long an answer may become, thoughts included."""
+    llm_context_tokens: int = 100_000
+    """How much of documents and earlier artifacts an agent reads; the artifact names what did not fit."""
     session_ttl_s: int = 30 * 24 * 3600
     link_ttl_s: int = 600
     log_level: str = "info"
@@ -155,6 +176,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 to 65535")
         self._check_delivery()
         self._check_identity()
+        self._check_model()
+
+    def __repr__(self) -> str:
+        """What is set otherwise than by default, without what is secret."""
+        told = []
+        for field in msgspec.structs.fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                told.append(f"{field.name}={MASK if field.name in _SECRET else repr(value)}")
+        return f"Settings({', '.join(told)})"
 
     def _check_delivery(self) -> None:
         if self.idle_timeout_s < 2 * self.heartbeat_s:
@@ -178,6 +209,20 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if (self.tls_cert is None) != (self.tls_key is None):
             alone, missing = ("tls_key", "tls_cert") if self.tls_cert is None else ("tls_cert", "tls_key")
             raise SettingsError(f"{alone} is set and {missing} is not; expected both, for https, or neither")
+
+    def _check_model(self) -> None:
+        if self.llm_base_url is not None:
+            _check("llm_base_url", _check_base_url, (self.llm_base_url,))
+            if self.llm_model is None:
+                raise SettingsError("llm_base_url is set and llm_model is not; expected the name of a model there")
+        for name in ("llm_model", "llm_api_key"):
+            if self.llm_base_url is None and getattr(self, name) is not None:
+                raise SettingsError(f"{name} is set and llm_base_url is not; expected the address of the model")
+        if self.llm_api_key is not None and not re.fullmatch(r"[!-~]+", self.llm_api_key):
+            raise SettingsError(
+                "llm_api_key has a character that no key has; expected printable ASCII without spaces, and got "
+                f"{len(self.llm_api_key)} characters that are not shown here because they are secret"
+            )
 
     @classmethod
     def from_environment(cls, **flags: object) -> Settings:
@@ -204,6 +249,17 @@ def _check(name: str, parse: Callable[[str], object], texts: Iterable[str]) -> N
             parse(text)
         except ValueError as error:
             raise SettingsError(f"{name}: {error}") from None
+
+
+def _check_base_url(text: str) -> None:
+    """Let pass what can be shown to anybody, and a path be added to."""
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("expected http(s)://host, maybe with port and path; it is something else")
+    if "@" in parts.netloc or "?" in text or "#" in text:
+        raise ValueError("expected no user, query or fragment in the address; the key belongs into llm_api_key")
+    if parts.port == 0:
+        raise ValueError("expected a port from 1 to 65535, got 0")
 
 
 def _read(variable: str, text: str, kind: Any) -> Any:

@@ -16,7 +16,12 @@ from realtime.events import Event, EventType
 
 
 class StepSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """One step. Times are RFC 3339, UTC; ``progress_pct`` is an integer from 0 to 100; ``attempt`` 0: not started."""
+    """One step. Times are RFC 3339, UTC; ``progress_pct`` is an integer from 0 to 100; ``attempt`` 0: not started.
+
+    ``retry_at`` and ``reason`` stand while it waits for another attempt. ``progress_age_s``: seconds since its agent's
+    last progress, by the database's clock when the snapshot was read; None where it is not under way. ``stalled``:
+    that was too long ago. ``cached``: its answer had been given before; ``reused``: by the run that this one retries.
+    """
 
     id: str
     agent_type: str
@@ -31,10 +36,20 @@ class StepSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     error_message: str | None = None
     started_at: str | None = None
     completed_at: str | None = None
+    retry_at: str | None = None
+    reason: str | None = None
+    stalled: bool = False
+    cached: bool = False
+    reused: bool = False
+    progress_age_s: float | None = None
 
 
 class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """A run and its steps by position, as of event ``last_event_id``."""
+    """A run and its steps by position, as of event ``last_event_id``.
+
+    ``retry_of``: the run that this one does again. ``cancelled_by``: the user who did that. ``heartbeat_age_s``:
+    seconds since its worker was last heard of, as `StepSnapshot.progress_age_s`; None where nobody works on it.
+    """
 
     id: str
     project_id: str
@@ -50,6 +65,9 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str
     started_at: str | None
     completed_at: str | None
+    retry_of: str | None = None
+    cancelled_by: str | None = None
+    heartbeat_age_s: float | None = None
     server_time: str
 
     @property
@@ -89,6 +107,10 @@ def _fold_step(step: StepSnapshot, kind: EventType, payload: dict[str, Any]) -> 
                 progress_label=payload["progress_label"],
                 attempt=payload["attempt"],
                 started_at=step.started_at or payload["at"],
+                retry_at=payload.get("retry_at"),
+                reason=payload.get("reason"),
+                stalled=payload.get("stalled", False),
+                progress_age_s=step.progress_age_s if payload.get("stalled") else 0.0,
             )
         case EventType.COMPLETE:
             return replace(
@@ -97,7 +119,10 @@ def _fold_step(step: StepSnapshot, kind: EventType, payload: dict[str, Any]) -> 
                 progress_pct=100,
                 tokens_used=payload["tokens_used"],
                 artifact_id=payload["artifact_id"],
+                cached=payload.get("cached", False),
+                reused=payload.get("reused", False),
                 completed_at=payload["at"],
+                **_NOT_UNDER_WAY,
             )
         case EventType.ERROR:
             return replace(
@@ -106,16 +131,22 @@ def _fold_step(step: StepSnapshot, kind: EventType, payload: dict[str, Any]) -> 
                 error_code=payload["error_code"],
                 error_message=payload["message"],
                 completed_at=payload["at"],
+                **_NOT_UNDER_WAY,
             )
         case _:
             return step
 
 
+_NOT_UNDER_WAY: dict[str, Any] = {"retry_at": None, "reason": None, "stalled": False, "progress_age_s": None}
+
+
 def _fold_ending(snapshot: RunSnapshot, payload: dict[str, Any]) -> RunSnapshot:
     if not payload.get("error"):
-        return replace(snapshot, status="completed", completed_at=payload["at"])
+        return replace(snapshot, status="completed", completed_at=payload["at"], heartbeat_age_s=None)
     return replace(
         snapshot,
+        cancelled_by=payload.get("cancelled_by"),
+        heartbeat_age_s=None,
         status="cancelled" if payload["error_code"] == "CANCELLED" else "failed",
         error_code=payload["error_code"],
         error_message=payload["message"],
@@ -146,10 +177,13 @@ def _unfold_step(step: StepSnapshot) -> Iterator[tuple[EventType, dict[str, Any]
     about = {"step_id": step.id, "agent_type": step.agent_type}
     if step.started_at is not None:
         progress = {"progress_pct": step.progress_pct, "progress_label": step.progress_label, "attempt": step.attempt}
-        yield EventType.RUNNING, {**about, **progress, "at": step.started_at}
+        waiting = {} if step.retry_at is None else {"retry_at": step.retry_at, "reason": step.reason}
+        stalled = {"stalled": True} if step.stalled else {}
+        yield EventType.RUNNING, {**about, **progress, **waiting, **stalled, "at": step.started_at}
     if step.status == "completed":
         done = {"tokens_used": step.tokens_used, "artifact_id": step.artifact_id}
-        yield EventType.COMPLETE, {**about, **done, "at": step.completed_at}
+        came = {"cached": step.cached, "reused": step.reused}
+        yield EventType.COMPLETE, {**about, **done, **came, "at": step.completed_at}
     elif step.completed_at is not None:
         failure = {"error_code": step.error_code, "message": step.error_message}
         yield EventType.ERROR, {**about, **failure, "at": step.completed_at}
@@ -159,4 +193,6 @@ def _unfold_ending(snapshot: RunSnapshot) -> dict[str, Any]:
     ending: dict[str, Any] = {"run_id": snapshot.id, "all_done": True, "at": snapshot.completed_at}
     if snapshot.status != "completed":
         ending |= {"error": True, "error_code": snapshot.error_code, "message": snapshot.error_message}
+        if snapshot.cancelled_by is not None:
+            ending["cancelled_by"] = snapshot.cancelled_by
     return ending

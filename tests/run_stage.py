@@ -13,9 +13,10 @@ from uuid import uuid4
 from store_material import TENANT, check_run
 
 from orchestrator.events import Fact
+from orchestrator.lease import Leases
 from orchestrator.pipeline import AGENT_TYPES, PipelineMode
 from orchestrator.ports import AgentResult, Context, LanguageModel, Report, RunStore
-from orchestrator.records import Artifact, Document, NewRun, RunRecord, SavedEvent
+from orchestrator.records import Artifact, Claim, Document, NewRun, RunRecord, SavedEvent
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
 from orchestrator.store import Store
@@ -188,6 +189,9 @@ class NoModel:
 
     name = "none"
 
+    def estimate(self, request: object) -> int:
+        raise AssertionError("no agent of these tests asks a model")
+
     def stream(self, request: object) -> Any:
         raise AssertionError("no agent of these tests asks a model")
 
@@ -231,6 +235,7 @@ class RunStage:
                 "model": NoModel(),
                 "retry": RetryPolicy() if delays_s is None else RetryPolicy(delays_s),
                 "clock": self.clock,
+                "leases": Leases(runs or self.store.runs, self.clock),
                 **parts,
             }
         )
@@ -250,12 +255,13 @@ class RunStage:
         return accepted.run
 
     def work(self, run: RunRecord, runner: Runner | None = None) -> asyncio.Task[None]:
-        """A worker on that run."""
-        return asyncio.create_task((runner or self.runner()).run(self.tenant, run.id))
+        """A worker on that run, which takes it from any other."""
+        claim = Claim(self.tenant, run.id, uuid4().hex)
+        return asyncio.create_task((runner or self.runner()).run(claim, seize=True))
 
     async def claim(self, run: RunRecord, token: str = "mine") -> RunRecord:
-        """The run, claimed by ``token``."""
-        record = await self.store.runs.claim_run(self.tenant, run.id, token)
+        """The run, claimed by ``token``, whoever had it."""
+        record = await self.store.runs.claim_run(self.tenant, run.id, token, seize=True)
         assert record is not None
         return record
 

@@ -24,7 +24,7 @@ ORDER = {
         records
         ports
         clock documents budget context progress
-        recorder step runner service
+        endings lease recorder step runner dispatch service
         agents | llm | store
     """,
     "realtime": """
@@ -46,7 +46,7 @@ A name is a module or a whole subpackage; inside a subpackage the order is free,
 """
 
 PURE = {
-    "orchestrator": {"errors", "states", "events", "pipeline", "retry"},
+    "orchestrator": {"errors", "states", "events", "pipeline", "retry", "endings"},
     "realtime": {
         *("wire", "events", "page", "tail", "counts"),
         *("snapshot", "cursor", "frames", "protocol", "roles", "origins"),

@@ -33,7 +33,9 @@ OF_RUN = """
     SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
         CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
     FROM {tenant}.artifacts a JOIN {tenant}.agent_runs r ON r.id = a.run_id
-    WHERE r.project_id = :project_id AND a.run_id = :run_id
+    WHERE r.project_id = :project_id AND (a.run_id = :run_id OR a.id IN (
+        SELECT artifact_id FROM {tenant}.agent_run_steps WHERE run_id = :run_id AND reused = 1
+    ))
     ORDER BY a.created_at DESC, a.id DESC LIMIT :limit
 """
 

@@ -22,6 +22,8 @@ PROJECT_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 SHARED_SCHEMA = "public"
 
+TENANTS = "SELECT slug FROM public.tenants ORDER BY slug"
+
 LARGEST_INTEGER = 2**63 - 1
 """The largest number that a column holds; asking for what is beyond it is asking for nothing."""
 
@@ -124,6 +126,13 @@ class Databases(Protocol):
 
     async def write_shared(self, work: Work[Result]) -> Result:
         """`write` on the shared schema."""
+        ...
+
+    async def open_runs(self, *, free: bool) -> tuple[tuple[str, str], ...]:
+        """(tenant, run id) of the runs of all tenants that have not ended, oldest first.
+
+        ``free``: only those that nobody claims or whose claim has lapsed, and of many only the oldest.
+        """
         ...
 
     async def create_tenant(self, tenant: str) -> None:

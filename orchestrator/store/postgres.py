@@ -30,6 +30,13 @@ ATTEMPTS = 4
 LONGEST_PAUSE_S = 0.05
 """Before the second attempt; each further one may wait as much longer."""
 
+OPEN_RUNS = "SELECT tenant, run_id FROM public.open_runs ORDER BY created_at, run_id"
+
+FREE_RUNS = """
+    SELECT tenant, run_id FROM public.open_runs WHERE lease_until IS NULL OR lease_until < {now}
+    ORDER BY created_at, run_id LIMIT 200
+"""
+
 IN_THE_WAY = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.LockNotAvailableError)
 """Errors that say: nothing was done, because of what another transaction does at the moment."""
 
@@ -87,6 +94,12 @@ class PostgresDatabases:
     async def write_shared(self, work: Work[Result]) -> Result:
         """See `Databases.write_shared`."""
         return await self._units.run(self._write(SHARED_SCHEMA, work))
+
+    async def open_runs(self, *, free: bool) -> tuple[tuple[str, str], ...]:
+        """See `Databases.open_runs`. Looks into the one table that triggers keep (the shared revision 0002)."""
+        sql = FREE_RUNS if free else OPEN_RUNS
+        rows = await self.read_shared(lambda session: session.fetch_all(sql))
+        return tuple((row["tenant"], row["run_id"]) for row in rows)
 
     async def create_tenant(self, tenant: str) -> None:
         """See `Databases.create_tenant`."""

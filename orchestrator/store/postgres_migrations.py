@@ -14,11 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from orchestrator.errors import StoreError
-from orchestrator.store.base import SHARED_SCHEMA, DatabaseInUseError, MissingTenantError, tenant_schema
+from orchestrator.store.base import SHARED_SCHEMA, TENANTS, DatabaseInUseError, MissingTenantError, tenant_schema
 from orchestrator.store.migrations import Family, MigrationReport, SchemaMigration, with_what_was_done
 from orchestrator.store.migrations.upgrade import driver_errors, upgrade
 from orchestrator.store.postgres_connect import connect, safe_url, store_errors
-from orchestrator.store.postgres_schema import TENANTS
 from orchestrator.store.server_lock import SERVER_LOCK
 
 Result = TypeVar("Result")

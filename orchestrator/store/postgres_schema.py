@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.store.base import SHARED_SCHEMA, MissingTenantError, Session, spread, tenant_schema
+from orchestrator.store.base import SHARED_SCHEMA, TENANTS, MissingTenantError, Session, spread, tenant_schema
 from orchestrator.store.migrations import VERSION_TABLE, Family, check_current
 
 SCHEMAS_PER_QUERY = 200
-
-TENANTS = "SELECT slug FROM public.tenants ORDER BY slug"
 
 VERSIONED = f"""
     SELECT n.nspname AS schema FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

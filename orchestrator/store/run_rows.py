@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 from msgspec import UNSET
@@ -19,17 +21,19 @@ from orchestrator.events import (
 )
 from orchestrator.records import RunRecord
 from orchestrator.states import RunState, StepState
-from orchestrator.store.base import Session, Statement, Value, spread
+from orchestrator.store.base import Row, Session, Statement, Value, spread
 
 RUNS = """
     SELECT id, project_id, status, pipeline_mode, agents_selected, last_event_id, total_tokens, error_code,
-           error_message, started_by, created_at, started_at, ended_at AS completed_at
+           error_message, started_by, created_at, started_at, ended_at AS completed_at, retry_of, cancelled_by,
+           use_cache, takeovers, heartbeat_at, {now} AS read_at
     FROM {tenant}.agent_runs WHERE id IN ({ids})
 """
 
 STEPS = """
     SELECT run_id, id, agent_type, position, status, progress_pct, progress_label, attempt, tokens_used, artifact_id,
-           error_code, error_message, started_at, completed_at
+           error_code, error_message, started_at, completed_at, retry_at, retry_reason, stalled, cached, reused,
+           progress_at
     FROM {tenant}.agent_run_steps WHERE run_id IN ({ids}) ORDER BY position
 """
 
@@ -38,6 +42,8 @@ START_RUN = "UPDATE {tenant}.agent_runs SET status = 'running', started_at = :at
 RUN_STEP = """
     UPDATE {tenant}.agent_run_steps
     SET status = 'running', progress_pct = :progress_pct, progress_label = :progress_label, attempt = :attempt,
+        retry_at = :retry_at, retry_reason = :retry_reason, stalled = :stalled,
+        progress_at = CASE WHEN :stalled = 1 THEN progress_at ELSE :at END,
         started_at = COALESCE(started_at, :at)
     WHERE run_id = :run_id AND id = :step_id
 """
@@ -45,25 +51,27 @@ RUN_STEP = """
 COMPLETE_STEP = """
     UPDATE {tenant}.agent_run_steps
     SET status = 'completed', progress_pct = 100, tokens_used = :tokens_used, artifact_id = :artifact_id,
-        completed_at = :at
+        cached = :cached, reused = :reused, retry_at = NULL, retry_reason = NULL, stalled = 0, completed_at = :at
     WHERE run_id = :run_id AND id = :step_id
 """
 
 SUM_TOKENS = """
     UPDATE {tenant}.agent_runs
-    SET total_tokens = (SELECT SUM(tokens_used) FROM {tenant}.agent_run_steps WHERE run_id = :run_id)
+    SET takeovers = 0, total_tokens = (SELECT SUM(tokens_used) FROM {tenant}.agent_run_steps WHERE run_id = :run_id)
     WHERE id = :run_id
 """
 
 END_STEP = """
     UPDATE {tenant}.agent_run_steps
-    SET status = :status, error_code = :error_code, error_message = :error_message, completed_at = :at
+    SET status = :status, error_code = :error_code, error_message = :error_message, retry_at = NULL,
+        retry_reason = NULL, stalled = 0, completed_at = :at
     WHERE run_id = :run_id AND id = :step_id
 """
 
 END_RUN = """
     UPDATE {tenant}.agent_runs
-    SET status = :status, error_code = :error_code, error_message = :error_message, ended_at = :at
+    SET status = :status, error_code = :error_code, error_message = :error_message, cancelled_by = :cancelled_by,
+        ended_at = :at
     WHERE id = :run_id
 """
 
@@ -77,14 +85,7 @@ async def read_runs(session: Session, run_ids: Sequence[str]) -> tuple[RunRecord
     runs = {row["id"]: row for row in await session.fetch_all(runs_sql, **ids)}
     steps = await session.fetch_all(steps_sql, **ids)
     return tuple(
-        msgspec.convert(
-            {
-                **runs[run_id],
-                "agents_selected": msgspec.json.decode(runs[run_id]["agents_selected"]),
-                "steps": [step for step in steps if step["run_id"] == run_id],
-            },
-            RunRecord,
-        )
+        _run_record(runs[run_id], [step for step in steps if step["run_id"] == run_id])
         for run_id in run_ids
         if run_id in runs
     )
@@ -94,6 +95,30 @@ async def read_run(session: Session, run_id: str) -> RunRecord | None:
     """The run with its steps, or None."""
     runs = await read_runs(session, [run_id])
     return runs[0] if runs else None
+
+
+def _run_record(run: Row, steps: Sequence[Row]) -> RunRecord:
+    at_work = run["completed_at"] is None
+    told = {
+        **run,
+        "agents_selected": msgspec.json.decode(run["agents_selected"]),
+        "steps": [_step_record(step, run["read_at"]) for step in steps],
+        "use_cache": bool(run["use_cache"]),
+        "heartbeat_age_s": _age_s(run["heartbeat_at"], run["read_at"]) if at_work else None,
+    }
+    return msgspec.convert(told, RunRecord)
+
+
+def _step_record(step: Row, read_at: str) -> dict[str, Any]:
+    flags = {name: bool(step[name]) for name in ("stalled", "cached", "reused")}
+    under_way = step["status"] == StepState.RUNNING
+    return {**step, **flags, "progress_age_s": _age_s(step["progress_at"], read_at) if under_way else None}
+
+
+def _age_s(since: str | None, now: str) -> float | None:
+    if since is None:
+        return None
+    return max(0.0, (datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds())
 
 
 def changes(run_id: str, facts: Sequence[Fact], status: RunState, at: str) -> Iterator[Statement]:
@@ -112,6 +137,8 @@ def changes(run_id: str, facts: Sequence[Fact], status: RunState, at: str) -> It
                     "step_id": fact.step_id,
                     "tokens_used": fact.tokens_used,
                     "artifact_id": fact.artifact_id,
+                    "cached": int(fact.cached),
+                    "reused": int(fact.reused),
                 }
                 yield Statement(COMPLETE_STEP, about | outcome)
                 yield Statement(SUM_TOKENS, about)
@@ -127,6 +154,9 @@ def _progress(fact: StepRunning) -> dict[str, Value]:
         "progress_pct": fact.progress_pct,
         "progress_label": fact.progress_label,
         "attempt": fact.attempt,
+        "retry_at": None if fact.retry_at is UNSET else fact.retry_at,
+        "retry_reason": None if fact.reason is UNSET else fact.reason,
+        "stalled": int(fact.stalled is True),
     }
 
 
@@ -142,9 +172,10 @@ def _step_error(fact: StepError) -> dict[str, Value]:
 
 def _run_end(fact: RunEnded) -> dict[str, Value]:
     if fact.error is UNSET:
-        return {"status": RunState.COMPLETED, "error_code": None, "error_message": None}
+        return {"status": RunState.COMPLETED, "error_code": None, "error_message": None, "cancelled_by": None}
     return {
         "status": RunState.CANCELLED if fact.error_code == CANCELLED else RunState.FAILED,
         "error_code": None if fact.error_code is UNSET else fact.error_code,
         "error_message": None if fact.message is UNSET else fact.message,
+        "cancelled_by": None if fact.cancelled_by is UNSET else fact.cancelled_by,
     }

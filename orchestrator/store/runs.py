@@ -1,64 +1,37 @@
-"""Runs: their rows, their logs, and the artifacts that were saved with them."""
+"""Runs: their rows, their logs, their claims, and the artifacts that were saved with them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from uuid import uuid4
 
-import msgspec
-
-from orchestrator.errors import (
-    ClaimLostError,
-    IllegalTransitionError,
-    ProjectNotFoundError,
-    RunIdConflictError,
-    StoreError,
+from orchestrator.errors import ClaimLostError, StoreError
+from orchestrator.events import Fact
+from orchestrator.ports import LEASE_S
+from orchestrator.records import NO_QUOTA, Artifact, Claim, NewRun, Quota, RunRecord, SavedEvent, Written
+from orchestrator.store import claims
+from orchestrator.store.accepting import accept
+from orchestrator.store.artifacts import find_artifact, newest_artifacts
+from orchestrator.store.base import (
+    Absent,
+    Databases,
+    Result,
+    Session,
+    TenantNotFoundError,
+    Work,
+    bounded,
+    read_or,
+    spread,
 )
-from orchestrator.events import Fact, RunEnded, StepQueued, StepRunning, encode_payload
-from orchestrator.records import NO_QUOTA, Accepted, Artifact, NewRun, Quota, RunRecord, SavedEvent
-from orchestrator.states import RunState
-from orchestrator.store.artifacts import find_artifact, keep_artifacts, newest_artifacts
-from orchestrator.store.base import Databases, Session, Statement, TenantNotFoundError, bounded, read_or, spread
 from orchestrator.store.quotas import check_runs
-from orchestrator.store.run_rows import changes, read_run, read_runs
+from orchestrator.store.run_log import append, check_order, read_log
+from orchestrator.store.run_rows import read_run, read_runs
 
 LARGEST_PAGE = 500
 """Runs in one answer, and ids in one question."""
 
 PING_S = 2.0
-
-PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"
-
-INSERT_RUN = """
-    INSERT INTO {tenant}.agent_runs
-        (id, project_id, status, pipeline_mode, agents_selected, last_event_id, started_by, created_at)
-    VALUES (:id, :project_id, 'queued', :pipeline_mode, :agents_selected, :last_event_id, :started_by, {now})
-    ON CONFLICT (id) DO NOTHING RETURNING created_at
-"""
-
-INSERT_STEP = """
-    INSERT INTO {tenant}.agent_run_steps (run_id, id, agent_type, position, status)
-    VALUES (:run_id, :id, :agent_type, :position, 'queued')
-"""
-
-INSERT_EVENT = """
-    INSERT INTO {tenant}.agent_run_events (run_id, id, type, payload) VALUES (:run_id, :id, :type, :payload)
-"""
-
-CLAIM = """
-    UPDATE {tenant}.agent_runs SET claim_token = :token WHERE id = :id AND ended_at IS NULL RETURNING id
-"""
-
-NUMBER = """
-    UPDATE {tenant}.agent_runs SET last_event_id = last_event_id + :n
-    WHERE id = :id AND claim_token = :token AND ended_at IS NULL
-    RETURNING last_event_id, status, {now} AS at
-"""
-
-EVENTS = """
-    SELECT id, type, payload FROM {tenant}.agent_run_events
-    WHERE run_id = :run_id AND id > :after ORDER BY id LIMIT :limit
-"""
 
 HEADS = "SELECT id, last_event_id FROM {tenant}.agent_runs WHERE id IN ({ids})"
 
@@ -74,10 +47,6 @@ OLDER = """
     ORDER BY created_at DESC, id DESC LIMIT :limit
 """
 
-TENANTS = "SELECT slug FROM public.tenants"
-
-UNFINISHED = "SELECT created_at, id FROM {tenant}.agent_runs WHERE ended_at IS NULL"
-
 
 class RunStore:
     """`orchestrator.ports.RunStore` on any of the databases. A tenant that does not exist has nothing."""
@@ -85,53 +54,55 @@ class RunStore:
     def __init__(self, databases: Databases) -> None:
         self._databases = databases
 
-    async def accept_run(self, tenant: str, run: NewRun, quota: Quota = NO_QUOTA) -> Accepted:
+    async def accept_run(self, tenant: str, run: NewRun, quota: Quota = NO_QUOTA) -> Written:
         """See `orchestrator.ports.RunStore.accept_run`. Of equal runs accepted at once, one gets the events.
 
         Raises:
             ValueError: there are not as many step ids as agents.
 
         """
-        steps = list(zip(run.step_ids, run.agents_selected, strict=True))
-        plan = [
-            StepQueued(step_id=step_id, agent_type=agent_type, position=position, total_steps=len(steps))
-            for position, (step_id, agent_type) in enumerate(steps, start=1)
-        ]
 
-        async def accept(session: Session) -> Accepted:
-            if await session.fetch_one(PROJECT, project_id=run.project_id) is None:
-                raise ProjectNotFoundError(f"Tenant {tenant!r} has no project {run.project_id!r}.")
-            inserted = await session.fetch_one(
-                INSERT_RUN,
-                id=run.id,
-                project_id=run.project_id,
-                pipeline_mode=run.pipeline_mode,
-                agents_selected=msgspec.json.encode(run.agents_selected).decode(),
-                last_event_id=len(plan),
-                started_by=run.started_by,
-            )
-            if inserted is None:
-                return Accepted(_same_run(run, await _present(session, run.id)), ())
-            events = _number(plan, 1, inserted["created_at"])
-            await session.execute_all([*_plan_rows(run.id, plan), *_log_rows(run.id, events)])
-            accepted = Accepted(await _present(session, run.id), events)
-            await check_runs(session, run.started_by, quota)
+        async def accept_within(session: Session) -> Written:
+            accepted = await accept(session, run)
+            if accepted.events:
+                await check_runs(session, run.started_by, quota)
             return accepted
 
-        return await self._databases.write_in_turn(tenant, accept)
+        return await self._databases.write_in_turn(tenant, accept_within)
 
-    async def claim_run(self, tenant: str, run_id: str, token: str) -> RunRecord | None:
+    async def claim_run(
+        self, tenant: str, run_id: str, token: str, lease_s: float = LEASE_S, *, seize: bool = False
+    ) -> RunRecord | None:
         """See `orchestrator.ports.RunStore.claim_run`."""
 
         async def claim(session: Session) -> RunRecord | None:
-            if await session.fetch_one(CLAIM, id=run_id, token=token) is None:
-                return None
-            return await read_run(session, run_id)
+            return await claims.claim(session, run_id, token, lease_s, seize=seize)
 
-        try:
-            return await self._databases.write(tenant, claim)
-        except TenantNotFoundError:
-            return None
+        return await self._write_or(tenant, claim, None)
+
+    async def renew_claims(self, tenant: str, tokens: Mapping[str, str], lease_s: float = LEASE_S) -> frozenset[str]:
+        """See `orchestrator.ports.RunStore.renew_claims`."""
+        return await self._write_or(tenant, lambda session: claims.renew(session, tokens, lease_s), frozenset())
+
+    async def held_claims(self, tenant: str, tokens: Mapping[str, str]) -> frozenset[str]:
+        """See `orchestrator.ports.RunStore.held_claims`."""
+        return await read_or(self._databases, tenant, lambda session: claims.held(session, tokens), frozenset())
+
+    async def release_claim(self, claim: Claim) -> None:
+        """See `orchestrator.ports.RunStore.release_claim`."""
+        await self._write_or(claim.tenant, lambda session: claims.release(session, claim.run_id, claim.token), None)
+
+    async def end_run(self, tenant: str, run_id: str, end: Callable[[RunRecord], Sequence[Fact]]) -> Written | None:
+        """See `orchestrator.ports.RunStore.end_run`."""
+        token = uuid4().hex
+
+        async def end_it(session: Session) -> Written | None:
+            run = await claims.claim(session, run_id, token, 0, seize=True)
+            events = () if run is None else await append(session, run_id, token, end(run))
+            ended = await read_run(session, run_id)
+            return None if ended is None else Written(ended, events)
+
+        return await self._write_or(tenant, end_it, None)
 
     async def save(
         self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
@@ -142,25 +113,10 @@ class RunStore:
             IllegalTransitionError: a fact follows the end of the run. Nothing was changed.
 
         """
-        if any(isinstance(fact, RunEnded) for fact in facts[:-1]):
-            raise IllegalTransitionError(f"Run {run_id!r}: a fact follows the end; expected RunEnded to be the last.")
+        check_order(run_id, facts)
 
         async def save(session: Session) -> tuple[SavedEvent, ...]:
-            row = await session.fetch_one(NUMBER, n=len(facts), id=run_id, token=token)
-            if row is None:
-                raise ClaimLostError(f"Run {run_id!r} has ended or is not claimed by this worker any more.")
-            at = row["at"]
-            events = _number(facts, row["last_event_id"] - len(facts) + 1, at)
-            statements = [
-                *_log_rows(run_id, events),
-                *changes(run_id, facts, RunState(row["status"]), at),
-                *keep_artifacts(run_id, artifacts, at),
-            ]
-            if len(statements) == 2 and isinstance(facts[0], StepRunning):  # progress, which is most of all saves
-                await session.execute_apart(statements)
-            else:
-                await session.execute_all(statements)
-            return events
+            return await append(session, run_id, token, facts, artifacts)
 
         try:
             return await self._databases.write(tenant, save)
@@ -171,8 +127,7 @@ class RunStore:
         """See `orchestrator.ports.RunStore.read_events`."""
 
         async def read(session: Session) -> tuple[SavedEvent, ...]:
-            rows = await session.fetch_all(EVENTS, run_id=run_id, after=bounded(after), limit=bounded(limit))
-            return tuple(SavedEvent(row["id"], row["type"], row["payload"]) for row in rows)
+            return await read_log(session, run_id, after, limit)
 
         return await read_or(self._databases, tenant, read, ())
 
@@ -212,12 +167,11 @@ class RunStore:
 
     async def unfinished_runs(self) -> tuple[tuple[str, str], ...]:
         """See `orchestrator.ports.RunStore.unfinished_runs`."""
-        tenants = await self._databases.read_shared(lambda session: session.fetch_all(TENANTS))
-        found: list[tuple[str, str, str]] = []
-        for tenant in (str(row["slug"]) for row in tenants):
-            rows = await self._databases.read(tenant, lambda session: session.fetch_all(UNFINISHED))
-            found += [(row["created_at"], tenant, row["id"]) for row in rows]
-        return tuple((tenant, run_id) for _, tenant, run_id in sorted(found))
+        return await self._databases.open_runs(free=False)
+
+    async def free_runs(self) -> tuple[tuple[str, str], ...]:
+        """See `orchestrator.ports.RunStore.free_runs`."""
+        return await self._databases.open_runs(free=True)
 
     async def ping(self) -> None:
         """See `orchestrator.ports.RunStore.ping`; it waits for `PING_S`."""
@@ -251,39 +205,9 @@ class RunStore:
 
         return await read_or(self._databases, tenant, read, ())
 
-
-def _same_run(asked: NewRun, kept: RunRecord) -> RunRecord:
-    if (asked.project_id, asked.agents_selected, asked.pipeline_mode) != (
-        kept.project_id,
-        kept.agents_selected,
-        kept.pipeline_mode,
-    ):
-        raise RunIdConflictError(
-            f"Run id {asked.id!r} is taken by another run; expected a new id or an equal request."
-        )
-    return kept
-
-
-async def _present(session: Session, run_id: str) -> RunRecord:
-    run = await read_run(session, run_id)
-    assert run is not None, "its row was inserted, or stood in the way of that"  # noqa: S101
-    return run
-
-
-def _number(facts: Sequence[Fact], first: int, at: str) -> tuple[SavedEvent, ...]:
-    return tuple(
-        SavedEvent(event_id, fact.wire_type, encode_payload(fact, at)) for event_id, fact in enumerate(facts, first)
-    )
-
-
-def _plan_rows(run_id: str, plan: Sequence[StepQueued]) -> Iterator[Statement]:
-    for step in plan:
-        yield Statement(
-            INSERT_STEP,
-            {"run_id": run_id, "id": step.step_id, "agent_type": step.agent_type, "position": step.position},
-        )
-
-
-def _log_rows(run_id: str, events: Sequence[SavedEvent]) -> Iterator[Statement]:
-    for event in events:
-        yield Statement(INSERT_EVENT, {"run_id": run_id, **msgspec.structs.asdict(event)})
+    async def _write_or(self, tenant: str, work: Work[Result], nothing: Absent) -> Result | Absent:
+        """What ``work`` writes, or ``nothing`` where there is no such tenant."""
+        try:
+            return await self._databases.write(tenant, work)
+        except TenantNotFoundError:
+            return nothing

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from orchestrator.errors import StoreError
-from orchestrator.store.base import SHARED_SCHEMA, TenantNotFoundError, Work
+from orchestrator.store.base import SHARED_SCHEMA, TENANTS, TenantNotFoundError, Work
 from orchestrator.store.group_commit import GroupCommit
 from orchestrator.store.in_flight import InFlight, in_thread
 from orchestrator.store.sqlite_driver import Attachment, SqliteSession, store_errors
@@ -17,6 +17,10 @@ from orchestrator.store.sqlite_schema import check_tenants, list_files, prepare_
 from orchestrator.store.transactions import Database
 
 Result = TypeVar("Result")
+
+OPEN_RUNS = "SELECT created_at, id FROM {tenant}.agent_runs WHERE ended_at IS NULL"
+
+IF_FREE = " AND (claim_token IS NULL OR lease_until IS NULL OR lease_until < {now})"
 
 OLDEST_SQLITE = (3, 35)
 """The first that knows RETURNING."""
@@ -99,6 +103,16 @@ class SqliteDatabases:
     async def write_shared(self, work: Work[Result]) -> Result:
         """See `Databases.write_shared`."""
         return await self._units.run(self._files[SHARED_SCHEMA].write(work))
+
+    async def open_runs(self, *, free: bool) -> tuple[tuple[str, str], ...]:
+        """See `Databases.open_runs`. Looks into the file of every tenant."""
+        sql = OPEN_RUNS + IF_FREE if free else OPEN_RUNS
+        found: list[tuple[str, str, str]] = []
+        for tenant in await self.read_shared(lambda session: session.fetch_all(TENANTS)):
+            slug = str(tenant["slug"])
+            rows = await self.read(slug, lambda session: session.fetch_all(sql))
+            found += [(row["created_at"], slug, row["id"]) for row in rows]
+        return tuple((slug, run_id) for _, slug, run_id in sorted(found))
 
     async def create_tenant(self, tenant: str) -> None:
         """See `Databases.create_tenant`."""

@@ -12,6 +12,7 @@ from quart import Quart
 from orchestrator.agents import AGENTS
 from orchestrator.budget import BudgetedModel, TokenBudget
 from orchestrator.clock import SystemClock
+from orchestrator.lease import Leases
 from orchestrator.llm.offline import OfflineModel
 from orchestrator.ports import Clock, LanguageModel
 from orchestrator.records import Quota
@@ -121,12 +122,9 @@ class Home:
             loop.create_task(_every(RETENTION_CHECK_S, self._drop_old_logs)),
         ]
         try:
-            resumed = await self.orchestrator.resume()
-            if resumed:
-                _log.info("took over unfinished runs", runs=resumed)
-            yield
+            async with self.orchestrator.at_work():
+                yield
         finally:
-            await self.orchestrator.close()
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
@@ -185,6 +183,7 @@ def _orchestrator(
         model=BudgetedModel(model, budget),
         retry=RetryPolicy(settings.retry_delays_s),
         clock=clock,
+        leases=Leases(store.runs, clock, settings.lease_s),
     )
     return Orchestrator(
         store.runs,
@@ -194,6 +193,7 @@ def _orchestrator(
         budget,
         max_runs_at_once=settings.max_runs_at_once,
         quota=Quota(tenant=settings.tenant_runs, user=settings.user_runs),
+        alone=settings.database_url is None,
     )
 
 
