@@ -7,12 +7,12 @@ from types import MappingProxyType
 
 from orchestrator.agents.automation_consultant import AutomationConsultant
 from orchestrator.agents.ba_consultant import BaConsultant
+from orchestrator.agents.base import Consultant
 from orchestrator.agents.qa_consultant import QaConsultant
-from orchestrator.ports import Agent
 
 __all__ = ["AGENTS"]
 
-_ALL: tuple[Agent, ...] = (BaConsultant(), QaConsultant(), AutomationConsultant())
+_ALL: tuple[Consultant, ...] = (BaConsultant(), QaConsultant(), AutomationConsultant())
 
-AGENTS: Mapping[str, Agent] = MappingProxyType({agent.agent_type: agent for agent in _ALL})
+AGENTS: Mapping[str, Consultant] = MappingProxyType({agent.agent_type: agent for agent in _ALL})
 """Every agent by its type."""

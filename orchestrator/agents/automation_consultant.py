@@ -12,6 +12,8 @@ class AutomationConsultant(Consultant):
     artifact_type = "playwright_script"
     content_type = "text/x-typescript"
     fence_languages = frozenset({"", "ts", "typescript"})
+    not_read_title = "// Not read: it did not fit into the context of the model"
+    not_read_bullet = "// - "
 
     def missing(self, content: str) -> str | None:
         """A script says in a first comment what it is."""

@@ -12,6 +12,8 @@ class BaConsultant(Consultant):
     artifact_type = "coverage_matrix"
     content_type = "text/markdown"
     fence_languages = frozenset({"", "markdown", "md"})
+    not_read_title = "## Not read: it did not fit into the context of the model\n"
+    not_read_bullet = "- "
 
     def missing(self, content: str) -> str | None:
         """A matrix says in its first line what it is."""

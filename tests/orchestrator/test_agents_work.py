@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from offline_checks import AGENT_TYPES, RecordingClock, fixtures, syntax_errors
+from offline_checks import AGENT_TYPES, RecordingClock, document, fixtures, syntax_errors
 
 from orchestrator.agents import AGENTS
-from orchestrator.agents.base import without_fence
+from orchestrator.agents.base import prompt_version_of, without_fence, without_thoughts
 from orchestrator.context import build_context
 from orchestrator.errors import BudgetExceededError, ModelError
 from orchestrator.llm.offline import OfflineModel
@@ -30,6 +30,9 @@ class Scripted:
     def __init__(self, *answers: ModelChunk | Exception) -> None:
         self._answers = answers
         self.asked: list[ModelRequest] = []
+
+    def estimate(self, request: ModelRequest) -> int:
+        return 7
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
         self.asked.append(request)
@@ -85,6 +88,58 @@ async def test_unusable_answer_model_error(agent_type: str, text: str) -> None:
     """An empty answer, or one that is no artifact, fails the attempt instead of becoming an artifact."""
     with pytest.raises(ModelError, match=agent_type):
         await AGENTS[agent_type].work("acme", build_context([]), Scripted(ModelText(text)), ignore)
+
+
+@pytest.mark.parametrize("agent_type", AGENT_TYPES)
+def test_prompt_version_is_that_of_its_first_line(agent_type: str) -> None:
+    """The version that tells answers apart is the one that stands in the file."""
+    agent = AGENTS[agent_type]
+    assert agent.instructions.startswith(f"<!-- {agent_type}, prompt version {agent.prompt_version} -->\n")
+
+
+def test_prompt_without_its_version_refused() -> None:
+    """A prompt that does not say which one it is cannot be told from the one before."""
+    with pytest.raises(ValueError, match="The prompt of qa_consultant begins with '<!-- ba_consultant"):
+        prompt_version_of(AGENTS["ba_consultant"].instructions, "qa_consultant")
+
+
+@pytest.mark.parametrize("agent_type", AGENT_TYPES)
+async def test_what_was_not_read_named_at_the_end_of_the_artifact(agent_type: str) -> None:
+    """A model that does not mention what did not fit is put right, in the language of the artifact."""
+    title = "// Tests" if agent_type == "automation_consultant" else "# Tests"
+    context = build_context([document("a.md", "x"), document("b.md", "x" * 900)], token_limit=10)
+    result = await AGENTS[agent_type].work("acme", context, Scripted(ModelText(f"{title}\n")), ignore)
+    mark = "// " if agent_type == "automation_consultant" else ""
+    assert result.content.startswith(f"{title}\n\n{mark or '## '}Not read: it did not fit")
+    assert result.content.endswith(f"\n{mark}- b.md\n")
+    assert result.title == "Tests"
+    if agent_type == "automation_consultant":
+        assert syntax_errors(result.content) == []
+
+
+@pytest.mark.parametrize("agent_type", AGENT_TYPES)
+async def test_no_document_fits_permanent_error_and_model_not_asked(agent_type: str) -> None:
+    """Where nothing at all can be read, no tokens are spent on that, and what to change is said."""
+    context = build_context([document("b.md", "x" * 900)], token_limit=10)
+    model = Scripted()
+    with pytest.raises(ModelError, match="RUNCAST_LLM_CONTEXT_TOKENS") as failed:
+        await AGENTS[agent_type].work("acme", context, model, ignore)
+    assert failed.value.permanent
+    assert model.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "rest"),
+    [
+        ("<think>\nHm.\n</think>\n\n# a", "\n\n# a"),
+        (" \n<think></think># a", "# a"),
+        ("# a\n<think>x</think>", "# a\n<think>x</think>"),
+        ("<think> for ever", "<think> for ever"),
+    ],
+)
+def test_thoughts_before_the_answer_taken_off(answer: str, rest: str) -> None:
+    """Thoughts that a server leaves in the text are none of it; what looks like them elsewhere stays."""
+    assert without_thoughts(answer) == rest
 
 
 async def test_fenced_script_taken_out_of_its_fence_and_usage_added_up() -> None:

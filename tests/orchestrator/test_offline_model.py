@@ -33,13 +33,14 @@ async def test_progress_names_every_document_never_falls_and_stays_below_100(age
 
 
 async def test_usage_once_at_the_end_estimated_from_read_and_written() -> None:
-    """The last chunk is the only usage: four characters a token, over instructions, documents and answer."""
+    """The last chunk is the only usage: four bytes a token, over instructions, documents and answer."""
     documents = fixtures(*DOCUMENTS)
     found = await chunks(request("ba_consultant", documents))
     (usage,) = [chunk for chunk in found if isinstance(chunk, ModelUsage)]
     assert found[-1] is usage
-    written = sum(len(chunk.text) for chunk in found if isinstance(chunk, ModelText))
-    assert usage.tokens == estimated_tokens(len("Do it.") + sum(len(each.text) for each in documents) + written)
+    texts = ["Do it.", *(each.text for each in documents)]
+    texts += [chunk.text for chunk in found if isinstance(chunk, ModelText)]
+    assert usage.tokens == sum(map(estimated_tokens, texts))
 
 
 async def test_pace_spreads_work_evenly_over_the_seconds_asked_for() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-from orchestrator.context import estimated_tokens
+from orchestrator.context import estimated_tokens, request_tokens
 from orchestrator.errors import ModelError
 from orchestrator.llm.offline.checklist import checklist
 from orchestrator.llm.offline.earlier import Lines, ideas_in, matrix_rows, scenarios_in
@@ -30,7 +30,7 @@ class OfflineModel:
     many seconds, so that people can watch it; with 0 it takes as long as it takes. The event loop is never held:
     reading and writing happen in threads, and other tasks get their turn after every document and every section.
 
-    Tokens are estimated at four characters each, over what is read (instructions, documents, earlier artifacts) and
+    Tokens are estimated at four bytes each, over what is read (instructions, documents, earlier artifacts) and
     what is written.
     """
 
@@ -43,7 +43,11 @@ class OfflineModel:
         """Always ``offline``."""
         return "offline"
 
-    async def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
+    def estimate(self, request: ModelRequest) -> int:
+        """What is read, and an answer of at most about twice as much."""
+        return 3 * request_tokens(request)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
         """The answer in order: progress for each document and section, the text in parts, the usage, the end.
 
         The percentage never falls and stays below 100. Cancelling between any two parts leaves nothing behind.
@@ -70,19 +74,14 @@ class OfflineModel:
             yield ModelProgress(_READ_BY + (_WRITTEN_BY - _READ_BY) * number // len(sections), section.label)
             await self._pause((0.4 if total else 1.0) / len(sections))
             yield ModelText(section.text)
-            written += len(section.text)
-        yield ModelUsage(estimated_tokens(_characters(request) + written))
+            written += estimated_tokens(section.text)
+        yield ModelUsage(request_tokens(request) + written)
 
     async def _pause(self, share: float) -> None:
         if self._pace_s > 0:
             await self._clock.sleep(self._pace_s * share)
         else:
             await asyncio.sleep(0)
-
-
-def _characters(request: ModelRequest) -> int:
-    documents = sum(len(document.text) for document in request.context.documents)
-    return len(request.instructions) + documents + sum(len(artifact.content) for artifact in request.context.earlier)
 
 
 def _write_matrix(context: Context, read: Sequence[DocumentFindings]) -> list[Section]:
