@@ -1,9 +1,10 @@
-"""What delivery counts of itself: plain numbers, cheap enough for every event; ``metrics`` tells them. Pure."""
+"""What delivery, and spending on language models, come to: plain numbers that ``metrics`` tells. Pure."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -56,3 +57,39 @@ class DeliveryCounts:
         self.replay_events = Distribution(EVENTS)
         """Between the cursor and the head, once for each subscription."""
         self.resumes = dict.fromkeys(ResumeKind, 0)
+
+
+class SpendingCounts:
+    """What calls of language models came to since the start, and how much of its month each tenant has used.
+
+    The agents named ``agent_types`` count from 0 on.
+    """
+
+    def __init__(self, agent_types: Iterable[str] = ()) -> None:
+        self.tokens = Counter(dict.fromkeys(agent_types, 0))
+        """Spent, by agent."""
+        self.warnings = 0
+        """Tenants that passed the warning share of a month's tokens, once for each month."""
+        self.refusals = 0
+        """Calls and runs that were not begun because nothing was left."""
+        self._shares: dict[str, tuple[str, float]] = {}
+
+    def spent(self, agent_type: str, tokens: int) -> None:
+        """Count the tokens of a call."""
+        self.tokens[agent_type] += tokens
+
+    def used(self, tenant: str, month: str, share: float) -> None:
+        """Note what part of its tokens for ``month`` (as ``2026-11``) a tenant has used."""
+        self._shares[tenant] = (month, share)
+
+    def warned(self) -> None:
+        """Count a tenant that has used most of its tokens."""
+        self.warnings += 1
+
+    def refused(self) -> None:
+        """Count a call or a run that was not begun."""
+        self.refusals += 1
+
+    def highest_share(self, month: str) -> float:
+        """The largest part that a tenant has used of its tokens for ``month``, as far as is known here."""
+        return max((share for noted, share in self._shares.values() if noted == month), default=0.0)

@@ -21,7 +21,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from realtime import __version__
-from realtime.counts import DeliveryCounts, Distribution, ResumeKind
+from realtime.clock import rfc3339
+from realtime.counts import DeliveryCounts, Distribution, ResumeKind, SpendingCounts
 from realtime.cursor import ResetReason
 from realtime.frames import CloseCode, ErrorCode
 from realtime.quotas import Resource, Scope
@@ -75,14 +76,15 @@ class FailureReason(StrEnum):
 class Metrics:
     """The series of one server; several may live in one process. Counting is cheap and never raises.
 
-    What ``delivery`` counts is read from there when it is asked for.
+    What ``delivery`` and ``spending`` count is read from there when it is asked for.
     """
 
-    def __init__(self, delivery: DeliveryCounts) -> None:
+    def __init__(self, delivery: DeliveryCounts, spending: SpendingCounts | None = None) -> None:
         self._delivery = delivery
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(_DeliverySeries(delivery))
+        registry.register(_SpendingSeries(spending or SpendingCounts()))
         Info("runcast_build", "Which release this is.", registry=registry).info({"version": __version__})
         self._connections = Gauge(
             "runcast_connections", "Connections that are open.", ["transport"], registry=registry
@@ -226,6 +228,34 @@ class _DeliverySeries(Collector):
             "runcast_replay_events",
             "Events between a viewer's cursor and the head as it comes.",
             counts.replay_events,
+        )
+
+
+class _SpendingSeries(Collector):
+    """What calls of language models come to, in Prometheus' terms."""
+
+    def __init__(self, counts: SpendingCounts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Every series as of now."""
+        counts = self._counts
+        tokens = CounterMetricFamily(
+            "runcast_tokens_spent", "Tokens that calls of language models took.", labels=["agent_type"]
+        )
+        for agent_type, number in counts.tokens.items():
+            tokens.add_metric([agent_type], number)
+        yield tokens
+        yield CounterMetricFamily(
+            "runcast_budget_warnings", "Tenants that passed 80 % of a month's tokens.", counts.warnings
+        )
+        yield CounterMetricFamily(
+            "runcast_budget_refusals", "Calls and runs not begun because nothing was left.", counts.refusals
+        )
+        yield GaugeMetricFamily(
+            "runcast_budget_used_ratio",
+            "The largest part of this month's tokens that a tenant has used.",
+            counts.highest_share(rfc3339()[:7]),
         )
 
 

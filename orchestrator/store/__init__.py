@@ -11,6 +11,7 @@ from types import TracebackType
 
 from orchestrator.store.accounts import AccountStore
 from orchestrator.store.acks import AckStore
+from orchestrator.store.answers import AnswerStore
 from orchestrator.store.base import (
     DatabaseInUseError,
     Databases,
@@ -18,6 +19,7 @@ from orchestrator.store.base import (
     OlderSchemaError,
     TenantNotFoundError,
 )
+from orchestrator.store.budgets import TokenStore
 from orchestrator.store.codes import CodeStore
 from orchestrator.store.documents import DocumentStore
 from orchestrator.store.in_flight import in_thread
@@ -31,6 +33,7 @@ from orchestrator.store.sqlite_schema import migrate_home
 __all__ = [
     "AccountStore",
     "AckStore",
+    "AnswerStore",
     "CodeStore",
     "DatabaseInUseError",
     "DocumentStore",
@@ -41,11 +44,12 @@ __all__ = [
     "RunStore",
     "Store",
     "TenantNotFoundError",
-    "hold_server_lock",
+    "TokenStore",
     "migrate_postgres_store",
     "migrate_sqlite_store",
     "open_postgres_store",
     "open_sqlite_store",
+    "share_server_lock",
 ]
 
 
@@ -59,6 +63,8 @@ class Store:
         self.acks = AckStore(databases)
         self.accounts = AccountStore(databases)
         self.codes = CodeStore(databases)
+        self.tokens = TokenStore(databases)
+        self.answers = AnswerStore(databases)
 
     async def drop_logs(self, tenant: str, days: float) -> tuple[str, ...]:
         """Delete the logs, with their acks, of the tenant's runs that ended more than ``days`` ago; their ids.
@@ -134,19 +140,19 @@ async def open_postgres_store(url: str, pool: PoolSettings = DEFAULT_POOL) -> St
     return Store(await PostgresDatabases.open(url, pool))
 
 
-def hold_server_lock(url: str) -> AbstractAsyncContextManager[None]:
-    """While it is open, no other process gets the same for the PostgreSQL database at ``url``.
+def share_server_lock(url: str) -> AbstractAsyncContextManager[None]:
+    """While it is open, nobody changes the tables of the PostgreSQL database at ``url``; others may have it open.
 
     When its connection is lost, it is taken again as soon as that is possible.
 
     Raises:
-        DatabaseInUseError: another process holds it.
+        DatabaseInUseError: the tables are being changed.
         StoreError: it is no such URL, or the server cannot be reached or refuses.
 
     """
     from orchestrator.store import server_lock  # noqa: PLC0415
 
-    return server_lock.hold_server_lock(url)
+    return server_lock.share_server_lock(url)
 
 
 async def migrate_postgres_store(url: str) -> MigrationReport:

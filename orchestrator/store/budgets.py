@@ -12,7 +12,10 @@ from uuid import uuid4
 from orchestrator.errors import ClaimLostError
 from orchestrator.records import Claim
 from orchestrator.spending import MonthUsage, Reservation
-from orchestrator.store.base import Databases, Row, Session, TenantNotFoundError, now
+from orchestrator.store.base import Databases, Row, Session, TenantNotFoundError, later, now
+
+SETTLE_S = 60.0
+"""How long calls of a run that was ended from outside, as by a cancellation, have for being settled by its worker."""
 
 HOLD_CLAIM = """
     UPDATE {tenant}.agent_runs SET claim_token = :token
@@ -40,12 +43,12 @@ DROP_OF_RUN = "DELETE FROM {tenant}.token_reservations WHERE run_id = :run_id RE
 
 DROP_LEFT_BEHIND = """
     DELETE FROM {tenant}.token_reservations AS kept
-    WHERE EXISTS (SELECT 1 FROM {tenant}.agent_runs WHERE id = kept.run_id AND ended_at IS NOT NULL)
+    WHERE EXISTS (SELECT 1 FROM {tenant}.agent_runs WHERE id = kept.run_id AND ended_at < :settled_by)
     RETURNING month, tokens
 """
-"""Of calls that could not be settled, because the database was away just then, in runs that ended all the same."""
+"""Of runs that have ended, calls that nobody settled: their worker is gone, or the database was away just then."""
 
-SPEND = "UPDATE {tenant}.token_months SET spent = spent + :tokens WHERE month = :month"
+SPEND = "UPDATE {tenant}.token_months SET spent = spent + :tokens WHERE month = :month RETURNING spent"
 
 
 class TokenStore:
@@ -67,18 +70,17 @@ class TokenStore:
                 f"Run {claim.run_id!r} does not exist: there is no tenant {claim.tenant!r}."
             ) from None
 
-    async def settle(self, tenant: str, reservation_id: str, tokens: int) -> None:
+    async def settle(self, tenant: str, reservation_id: str, tokens: int) -> MonthUsage | None:
         """See `orchestrator.spending.TokenStore.settle`."""
 
-        async def settle(session: Session) -> None:
+        async def settle(session: Session) -> MonthUsage | None:
             row = await session.fetch_one(DROP, id=reservation_id)
-            if row is not None:
-                await session.execute(SPEND, month=row["month"], tokens=tokens)
+            return None if row is None else await _spend(session, row["month"], tokens)
 
         try:
-            await self._databases.write(tenant, settle)
+            return await self._databases.write(tenant, settle)
         except TenantNotFoundError:
-            return
+            return None
 
     async def usage(self, tenant: str) -> MonthUsage:
         """See `orchestrator.spending.TokenStore.usage`."""
@@ -96,13 +98,14 @@ class TokenStore:
 
 async def write_off(session: Session, run_id: str) -> None:
     """Count what calls of a dead claim of the run had put aside as spent: what they cost, nobody can know."""
-    await _spend(session, await session.fetch_all(DROP_OF_RUN, run_id=run_id))
+    await _spend_all(session, await session.fetch_all(DROP_OF_RUN, run_id=run_id))
 
 
 async def _reserve(session: Session, claim: Claim, tokens: int, limit: int | None) -> Reservation:
     if await session.fetch_one(HOLD_CLAIM, run_id=claim.run_id, token=claim.token) is None:
         raise ClaimLostError(f"Run {claim.run_id!r} has ended or is not claimed by this worker any more.")
-    await _spend(session, await session.fetch_all(DROP_LEFT_BEHIND))
+    settled_by = later(await now(session), -SETTLE_S)
+    await _spend_all(session, await session.fetch_all(DROP_LEFT_BEHIND, settled_by=settled_by))
     taken = await session.fetch_one(TAKE_MONTH)
     assert taken is not None, "the month's row was inserted or updated"  # noqa: S101
     usage = await _usage(session, taken["month"], taken["spent"])
@@ -119,13 +122,19 @@ async def _usage(session: Session, month: str, spent: int) -> MonthUsage:
     return MonthUsage(month=month, spent=spent, reserved=row["tokens"])
 
 
-async def _spend(session: Session, reservations: Sequence[Row]) -> None:
-    """Count reservations that are gone; the rows of their months are there since they were made."""
+async def _spend_all(session: Session, reservations: Sequence[Row]) -> None:
+    """Count reservations that are gone as spent in full."""
     spent: Counter[str] = Counter()
     for row in reservations:
         spent[row["month"]] += row["tokens"]
     for month in sorted(spent):
-        await session.execute(SPEND, month=month, tokens=spent[month])
+        await _spend(session, month, spent[month])
+
+
+async def _spend(session: Session, month: str, tokens: int) -> MonthUsage:
+    row = await session.fetch_one(SPEND, month=month, tokens=tokens)
+    assert row is not None, "the month's row is there since something was put aside in it"  # noqa: S101
+    return await _usage(session, month, row["spent"])
 
 
 def _month_of(at: str) -> str:
