@@ -106,7 +106,7 @@ class Dispatcher:
                     if refusals < len(STORE_RETRY_S):
                         await self._runner.run(claim, seize=self._alone)
                     else:
-                        await self._runner.give_up(tenant, run_id, "The run could not be kept.")
+                        await self._runner.give_up(claim, "The run could not be kept.", seize=self._alone)
             except StoreError as error:
                 _log.warning("run not finished, trying again", run_id=run_id, reason=str(error))
             except Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -16,7 +16,7 @@ from orchestrator.events import STEP_FAILED, RunEnded, StepError
 from orchestrator.lease import Leases
 from orchestrator.pipeline import PipelineMode
 from orchestrator.ports import Agent, Clock, DocumentStore, LanguageModel, Publisher, RunStore
-from orchestrator.recorder import Recorder, publish
+from orchestrator.recorder import Recorder
 from orchestrator.records import Artifact, Claim, Document, RunRecord, StepRecord
 from orchestrator.retry import RetryPolicy
 from orchestrator.states import StepState
@@ -39,24 +39,41 @@ class Runner:
     documents: DocumentStore
     publisher: Publisher
     agents: Mapping[str, Agent]
-    model: LanguageModel
+    caching_agents: Mapping[str, Agent]
+    """The same, for runs that may use the cache."""
+    model_for: Callable[[Claim], LanguageModel]
+    """The model that calls of a claimed run go to."""
     retry: RetryPolicy
     clock: Clock
     leases: Leases
+    context_tokens: int | None = None
+    """How much an agent reads at once; None: everything."""
 
     async def run(self, claim: Claim, *, seize: bool = False) -> None:
         """Claim the run and carry it to its terminal event, from its first unfinished step on.
 
         Returns without a trace where the run has ended or is another's, also when it becomes that meanwhile.
-        Cancelled, it hands the run back as its log says; every save that was begun has then ended. A run that was
-        taken over `MOST_TAKEOVERS` times without completing a step is given up. ``seize``: see
+        Cancelled, it hands the run back as its log says, unless a save that was begun takes longer than `HAND_BACK_S`
+        to end. A run that was taken over `MOST_TAKEOVERS` times without completing a step is given up. ``seize``: see
         `orchestrator.ports.RunStore.claim_run`.
 
         Raises:
             StoreError: the store failed; the run is as its log says, and can be taken up again.
 
         """
-        run = await self.runs.claim_run(*claim, self.leases.lease_s, seize=seize)
+        await self._with_claim(claim, _Pipeline.run, seize=seize)
+
+    async def give_up(self, claim: Claim, message: str, *, seize: bool = False) -> None:
+        """Claim the run and end it as it stands, INTERRUPTED; otherwise like `run`."""
+        await self._with_claim(claim, lambda pipeline: pipeline.give_up(message), seize=seize)
+
+    async def _with_claim(self, claim: Claim, work: Callable[[_Pipeline], Awaitable[None]], *, seize: bool) -> None:
+        claiming = asyncio.ensure_future(self.runs.claim_run(*claim, self.leases.lease_s, seize=seize))
+        try:
+            run = await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            await self._hand_back(claim, claiming)
+            raise
         if run is None:
             return
         if run.takeovers:
@@ -64,31 +81,22 @@ class Runner:
         recorder = Recorder(self.runs, self.publisher, claim.tenant, run, claim.token)
         try:
             with self.leases.held(claim):
-                await _Pipeline(self, recorder, claim, run).run()
-        except ClaimLostError:
-            _log.info("run claimed away", run_id=run.id)
+                await work(_Pipeline(self, recorder, claim, run))
         except asyncio.CancelledError:
-            await self._hand_back(recorder, claim)
+            await self._hand_back(claim, recorder.catch_up())
             raise
-        finally:
+        except Exception as error:
             with contextlib.suppress(StoreError):
                 await recorder.catch_up()
+            if not isinstance(error, ClaimLostError):
+                raise
+            _log.info("run claimed away", run_id=run.id)
 
-    async def give_up(self, tenant: str, run_id: str, message: str) -> None:
-        """End the run as it stands, INTERRUPTED, whoever claims it.
-
-        Raises:
-            StoreError: the store failed; whether the run has ended is for its log to say.
-
-        """
-        ended = await self.runs.end_run(tenant, run_id, lambda run: interruption(run, message))
-        if ended is not None:
-            publish(self.publisher, tenant, run_id, ended.events)
-
-    async def _hand_back(self, recorder: Recorder, claim: Claim) -> None:
+    async def _hand_back(self, claim: Claim, writing: Awaitable[object]) -> None:
+        """Release the claim after ``writing``, the last that is done with it; not for ever."""
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(HAND_BACK_S):
-                await recorder.catch_up()
+                await writing
                 await self.runs.release_claim(claim)
 
 
@@ -111,7 +119,7 @@ class _Pipeline:
 
         """
         if self._record.takeovers > MOST_TAKEOVERS:
-            await self._give_up(f"Its worker was lost {self._record.takeovers} times without completing a step.")
+            await self.give_up(f"Its worker was lost {self._record.takeovers} times without completing a step.")
             return
         try:
             await self._run_steps()
@@ -119,7 +127,14 @@ class _Pipeline:
             raise
         except Exception as error:
             _log.exception("run failed outside its steps", run_id=self._record.id)
-            await self._give_up(f"The run could not go on ({type(error).__name__}).")
+            await self.give_up(f"The run could not go on ({type(error).__name__}).")
+
+    async def give_up(self, message: str) -> None:
+        """End the run as it stands after whatever this worker has begun to save; raises like `run`."""
+        await self._recorder.catch_up()
+        run = await self._runner.runs.get_run(self._tenant, self._record.id)
+        if run is not None and not self._recorder.ended:
+            await self._recorder.save(*interruption(run, message))
 
     async def _run_steps(self) -> None:
         documents = await self._runner.documents.list_documents(self._tenant, self._record.project_id, with_text=True)
@@ -127,11 +142,6 @@ class _Pipeline:
             await self._run_in_order(documents)
         else:
             await self._run_side_by_side(documents)
-
-    async def _give_up(self, message: str) -> None:
-        """End the run as it stands, after whatever this worker has begun to save."""
-        await self._recorder.settle()
-        await self._runner.give_up(self._tenant, self._record.id, message)
 
     async def _run_in_order(self, documents: Sequence[Document]) -> None:
         earlier = await self._finished_artifacts()
@@ -164,16 +174,17 @@ class _Pipeline:
     async def _run_step(
         self, step: StepRecord, documents: Sequence[Document], earlier: Sequence[Artifact]
     ) -> Artifact | StepFailure:
+        agents = self._runner.caching_agents if self._record.use_cache else self._runner.agents
         runner = StepRunner(
             recorder=self._recorder,
-            agent=self._runner.agents[step.agent_type],
-            model=self._runner.model,
+            agent=agents[step.agent_type],
+            model=self._runner.model_for(self._claim),
             retry=self._runner.retry,
             clock=self._runner.clock,
             tenant=self._tenant,
             run_id=self._record.id,
         )
-        return await runner.run(step, build_context(documents, earlier, None))
+        return await runner.run(step, build_context(documents, earlier, self._runner.context_tokens))
 
     async def _finished_artifacts(self) -> list[Artifact]:
         """What the steps that completed before this worker came have left, in the order of the steps."""

@@ -163,7 +163,7 @@ class Orchestrator:
     async def _check_means(self, tenant: str, project_id: str) -> None:
         if not await self._documents.list_documents(tenant, project_id):
             raise NoDocumentsError("The project has no documents to work on; add some first.")
-        self._budget.check(tenant)
+        await self._budget.check(tenant)
 
     async def _accept(self, tenant: str, run: NewRun) -> RunRecord:
         accepted = await self._runs.accept_run(tenant, run, self._quota)

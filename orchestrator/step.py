@@ -11,7 +11,7 @@ import structlog
 from msgspec import UNSET
 
 from orchestrator.errors import BudgetExceededError, ClaimLostError, ModelError, OrchestratorError, StoreError
-from orchestrator.events import BUDGET_EXCEEDED, STEP_FAILED, StepComplete, StepError, StepRunning
+from orchestrator.events import BUDGET_EXCEEDED, STEP_FAILED, Fact, StepComplete, StepError, StepRunning
 from orchestrator.ports import Agent, AgentResult, Clock, Context, LanguageModel
 from orchestrator.progress import ProgressMeter, SaveProgress
 from orchestrator.recorder import Recorder
@@ -19,6 +19,12 @@ from orchestrator.records import Artifact, StepRecord
 from orchestrator.retry import RetryPolicy
 
 _log = structlog.get_logger(__name__)
+
+KEEPING_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
+"""Waits before what an agent handed in is saved again, which the store refused: to do the work again costs more."""
+
+FROM_CACHE = "Answered from the cache: the same was asked before"
+"""The progress of a step that was over at once."""
 
 LONGEST_WAIT_S = 120.0
 """For a model that asks to be left alone; it may ask for hours."""
@@ -74,7 +80,7 @@ class StepRunner:
                     return _failure(step, message, STEP_FAILED)
                 await self._wait(step, attempt, meter.percent, message, delay_s)
             else:
-                return await self._complete(step, result, self.clock.monotonic() - started)
+                return await self._complete(step, attempt, result, self.clock.monotonic() - started)
 
     def _delay_after(self, failures: int, error: Exception) -> float | None:
         """Seconds until the next attempt; None: there is none. A model that asks for more time gets it, in bounds."""
@@ -117,19 +123,33 @@ class StepRunner:
         )
         await self.clock.sleep(delay_s)
 
-    async def _complete(self, step: StepRecord, result: AgentResult, duration_s: float) -> Artifact:
+    async def _complete(self, step: StepRecord, attempt: int, result: AgentResult, duration_s: float) -> Artifact:
         artifact = self._create_artifact(step, result)
-        await self.recorder.save(
-            StepComplete(
-                step_id=step.id,
-                agent_type=step.agent_type,
-                tokens_used=result.tokens_used,
-                artifact_id=artifact.id,
-                duration_ms=round(duration_s * 1000),
-            ),
-            artifacts=(artifact,),
+        progress = [_running(step, 100, FROM_CACHE, attempt)] if result.cached else []
+        fact = StepComplete(
+            step_id=step.id,
+            agent_type=step.agent_type,
+            tokens_used=result.tokens_used,
+            artifact_id=artifact.id,
+            duration_ms=round(duration_s * 1000),
+            cached=result.cached,
         )
+        for delay_s in KEEPING_RETRY_S:
+            try:
+                await self._keep(artifact, *progress, fact)
+            except StoreError as error:
+                _log.warning("a finished step cannot be saved yet", step_id=step.id, reason=str(error))
+                await self.clock.sleep(delay_s)
+            else:
+                return artifact
+        await self._keep(artifact, *progress, fact)
         return artifact
+
+    async def _keep(self, artifact: Artifact, *facts: Fact) -> None:
+        """Save the end of the step, unless an earlier try turns out to have done so."""
+        await self.recorder.catch_up()
+        if artifact.step_id in self.recorder.unfinished:
+            await self.recorder.save(*facts, artifacts=(artifact,))
 
     def _create_artifact(self, step: StepRecord, result: AgentResult) -> Artifact:
         return Artifact(

@@ -18,9 +18,10 @@ from realtime.events import Event, EventType
 class StepSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One step. Times are RFC 3339, UTC; ``progress_pct`` is an integer from 0 to 100; ``attempt`` 0: not started.
 
-    ``retry_at`` and ``reason`` stand while it waits for another attempt. ``progress_age_s``: seconds since its agent's
-    last progress, by the database's clock when the snapshot was read; None where it is not under way. ``stalled``:
-    that was too long ago. ``cached``: its answer had been given before; ``reused``: by the run that this one retries.
+    ``retry_at`` and ``reason`` stand while it waits for another attempt. ``progress_age_s``: seconds since its
+    agent's last progress, by the database's clock when the snapshot was read; None where it is not under way.
+    ``stalled``: that was too long ago. ``cached``: its answer had been given before; ``reused``: by the run that this
+    one retries.
     """
 
     id: str
@@ -190,9 +191,15 @@ def _unfold_step(step: StepSnapshot) -> Iterator[tuple[EventType, dict[str, Any]
 
 
 def _unfold_ending(snapshot: RunSnapshot) -> dict[str, Any]:
-    ending: dict[str, Any] = {"run_id": snapshot.id, "all_done": True, "at": snapshot.completed_at}
+    ending: dict[str, Any] = {"run_id": snapshot.id, "all_done": True}
     if snapshot.status != "completed":
         ending |= {"error": True, "error_code": snapshot.error_code, "message": snapshot.error_message}
         if snapshot.cancelled_by is not None:
             ending["cancelled_by"] = snapshot.cancelled_by
-    return ending
+    return {**ending, "at": snapshot.completed_at}
+
+
+def terminal_event(snapshot: RunSnapshot) -> Event:
+    """The last event of a run that has ended, byte for byte as its log has it, or had it."""
+    payload = msgspec.json.encode(_unfold_ending(snapshot)).decode()
+    return Event(snapshot.id, snapshot.last_event_id, EventType.COMPLETE, payload)

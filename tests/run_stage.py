@@ -15,7 +15,8 @@ from store_material import TENANT, check_run
 from orchestrator.events import Fact
 from orchestrator.lease import Leases
 from orchestrator.pipeline import AGENT_TYPES, PipelineMode
-from orchestrator.ports import AgentResult, Context, LanguageModel, Report, RunStore
+from orchestrator.ports import LEASE_S, AgentResult, Context, LanguageModel, Report, RunStore
+from orchestrator.progress import STALLED_S
 from orchestrator.records import Artifact, Claim, Document, NewRun, RunRecord, SavedEvent
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
@@ -56,10 +57,15 @@ class Watched(list[Item]):
 
 
 class ManualClock:
-    """A clock that stands still until the test advances it. ``naps`` are the durations of all sleeps asked for."""
+    """A clock that stands still until the test advances it.
+
+    ``naps`` are the durations of all sleeps asked for, but for those of `STALLED_S`: every wait for progress has one
+    of these, in ``patience``.
+    """
 
     def __init__(self) -> None:
         self.naps: Watched[float] = Watched()
+        self.patience: Watched[float] = Watched()
         self._elapsed = 0.0
         self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
@@ -75,7 +81,7 @@ class ManualClock:
             return
         sleeper = self._elapsed + seconds, asyncio.get_running_loop().create_future()
         self._sleepers.append(sleeper)
-        self.naps.append(seconds)
+        (self.patience if seconds == STALLED_S else self.naps).append(seconds)
         try:
             await sleeper[1]
         finally:
@@ -196,6 +202,28 @@ class NoModel:
         raise AssertionError("no agent of these tests asks a model")
 
 
+class RecordedSpending:
+    """Keeps what an observer of spending is told."""
+
+    def __init__(self) -> None:
+        self.tokens: list[tuple[str, int]] = []
+        self.shares: list[float] = []
+        self.warnings = 0
+        self.refusals = 0
+
+    def spent(self, agent_type: str, tokens: int) -> None:
+        self.tokens.append((agent_type, tokens))
+
+    def used(self, tenant: str, month: str, share: float) -> None:
+        self.shares.append(share)
+
+    def warned(self) -> None:
+        self.warnings += 1
+
+    def refused(self) -> None:
+        self.refusals += 1
+
+
 class Through:
     """A run store that hands everything on to the one behind it; a fault overrides what it spoils."""
 
@@ -219,6 +247,8 @@ class RunStage:
     project_id: str
     tenant: str = TENANT
     clock: ManualClock = field(default_factory=ManualClock)
+    lease_clock: ManualClock = field(default_factory=ManualClock)
+    """That of the leases, so that the naps of ``clock`` are those of runs."""
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
     agents: dict[str, GatedAgent] = field(
         default_factory=lambda: {agent_type: GatedAgent(agent_type) for agent_type in AGENT_TYPES}
@@ -232,15 +262,16 @@ class RunStage:
                 "documents": self.store.documents,
                 "publisher": self.publisher,
                 "agents": self.agents,
-                "model": NoModel(),
+                "caching_agents": parts.get("agents", self.agents),
+                "model_for": lambda _: NoModel(),
                 "retry": RetryPolicy() if delays_s is None else RetryPolicy(delays_s),
                 "clock": self.clock,
-                "leases": Leases(runs or self.store.runs, self.clock),
+                "leases": Leases(runs or self.store.runs, self.lease_clock),
                 **parts,
             }
         )
 
-    async def accept(self, *agents: str, mode: PipelineMode = PipelineMode.SEQUENTIAL) -> RunRecord:
+    async def accept(self, *agents: str, mode: PipelineMode = PipelineMode.SEQUENTIAL, **options: Any) -> RunRecord:
         """A run that nobody works on yet; its ``queued`` events are published."""
         run = NewRun(
             id=str(uuid4()),
@@ -249,6 +280,7 @@ class RunStage:
             agents_selected=agents or AGENT_TYPES,
             step_ids=tuple(str(uuid4()) for _ in agents or AGENT_TYPES),
             started_by="u1",
+            **options,
         )
         accepted = await self.store.runs.accept_run(self.tenant, run)
         self.publisher.publish(self.tenant, run.id, accepted.events)
@@ -259,11 +291,17 @@ class RunStage:
         claim = Claim(self.tenant, run.id, uuid4().hex)
         return asyncio.create_task((runner or self.runner()).run(claim, seize=True))
 
-    async def claim(self, run: RunRecord, token: str = "mine") -> RunRecord:
+    async def claim(self, run: RunRecord, token: str = "mine", lease_s: float = LEASE_S) -> RunRecord:
         """The run, claimed by ``token``, whoever had it."""
-        record = await self.store.runs.claim_run(self.tenant, run.id, token, seize=True)
+        record = await self.store.runs.claim_run(self.tenant, run.id, token, lease_s, seize=True)
         assert record is not None
         return record
+
+    async def spend(self, tokens: int) -> None:
+        """Let a call of some run have taken so many tokens."""
+        claim = Claim(self.tenant, (await self.claim(await self.accept(BA))).id, "mine")
+        reservation = await self.store.tokens.reserve(claim, 1, None)
+        await self.store.tokens.settle(self.tenant, reservation.id, tokens)
 
     async def log(self, run: RunRecord) -> list[Line]:
         """The run's log."""

@@ -11,7 +11,8 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How many connections to PostgreSQL there are, and how long anything waits for anything, in seconds.
 
     ``acquire_timeout_s`` is for a connection that others have in use, ``lock_timeout_s`` for a row or table that
-    other transactions hold; a statement takes no longer than ``statement_timeout_s`` with all its waiting.
+    other transactions hold; a statement takes no longer than ``statement_timeout_s`` with all its waiting. A
+    transaction whose process is silent for ``idle_timeout_s`` is ended, so that a frozen worker holds no row for long.
     """
 
     min_size: int = 1
@@ -20,6 +21,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     connect_timeout_s: float = 5.0
     statement_timeout_s: float = 10.0
     lock_timeout_s: float = 5.0
+    idle_timeout_s: float = 1.5
 
     def of_server(self) -> dict[str, str]:
         """Those that PostgreSQL itself observes, as it takes them when a connection begins."""
@@ -27,7 +29,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
             "application_name": APPLICATION_NAME,
             "statement_timeout": _milliseconds(self.statement_timeout_s),
             "lock_timeout": _milliseconds(self.lock_timeout_s),
-            "idle_in_transaction_session_timeout": _milliseconds(self.statement_timeout_s),
+            "idle_in_transaction_session_timeout": _milliseconds(self.idle_timeout_s),
         }
 
 

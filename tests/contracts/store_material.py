@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import uuid4
 
 import msgspec
@@ -13,8 +15,11 @@ from orchestrator.records import Artifact, NewRun, RunRecord, SavedEvent
 from orchestrator.store import Store
 from realtime.events import Event
 from realtime.snapshot import RunSnapshot, StepSnapshot, fold
+from realtime.wiring.adapters import to_snapshot
 
 TENANT = "demo"
+
+Run = TypeVar("Run", RunRecord, RunSnapshot)
 
 
 @dataclass(frozen=True)
@@ -113,13 +118,19 @@ def artifact(run: NewRun, step: int = 0) -> Artifact:
     )
 
 
+def without_ages(run: Run) -> Run:
+    """The run without what only says how long ago it was read: two readings of the same state are equal."""
+    steps = tuple(msgspec.structs.replace(step, progress_age_s=None) for step in run.steps)
+    return msgspec.structs.replace(run, steps=steps, heartbeat_age_s=None)
+
+
 def as_snapshot(record: RunRecord) -> RunSnapshot:
-    """The rows, in the words of delivery."""
-    return msgspec.convert({**msgspec.to_builtins(record), "server_time": ""}, RunSnapshot)
+    """The rows, in the words of delivery, without ages and the time of reading."""
+    return without_ages(msgspec.structs.replace(to_snapshot(record), server_time=""))
 
 
 def fold_log(record: RunRecord, log: tuple[SavedEvent, ...]) -> RunSnapshot:
-    """What the log alone makes of a run of which only the request is known."""
+    """What the log alone makes of a run of which only the request is known; without ages."""
     state = RunSnapshot(
         id=record.id,
         project_id=record.project_id,
@@ -138,11 +149,12 @@ def fold_log(record: RunRecord, log: tuple[SavedEvent, ...]) -> RunSnapshot:
         created_at=msgspec.json.decode(log[0].payload)["at"],
         started_at=None,
         completed_at=None,
+        retry_of=record.retry_of,
         server_time="",
     )
     for event in log:
         state = fold(state, Event(record.id, event.id, event.type, event.payload))
-    return state
+    return without_ages(state)
 
 
 async def check_run(store: Store, tenant: str, run_id: str) -> RunRecord:
@@ -153,3 +165,15 @@ async def check_run(store: Store, tenant: str, run_id: str) -> RunRecord:
     assert [event.id for event in log] == list(range(1, record.last_event_id + 1))
     assert as_snapshot(record) == fold_log(record, log)
     return record
+
+
+async def free(store: Store, run: RunRecord | NewRun) -> bool:
+    """True where anybody may claim the run."""
+    return run.id in {run_id for _, run_id in await store.runs.free_runs()}
+
+
+async def lapsed(store: Store, run: RunRecord | NewRun) -> None:
+    """Return when the run's claim has lapsed, by the store's clock."""
+    async with asyncio.timeout(10):
+        while not await free(store, run):
+            await asyncio.sleep(0.002)

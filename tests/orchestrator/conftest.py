@@ -3,11 +3,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from run_stage import RunStage
+from service_stage import Service
 from store_material import open_project
 from structlog.testing import capture_logs
 
@@ -43,3 +45,10 @@ async def stage(furnished_home: tuple[Path, str], tmp_path: Path, logged: object
     home = shutil.copytree(template, tmp_path / "home")
     async with await open_sqlite_store(home) as store:
         yield RunStage(store, project_id)
+
+
+@pytest.fixture
+async def service(stage: RunStage) -> AsyncIterator[Service]:
+    """What opens orchestrators over the stage."""
+    async with AsyncExitStack() as opened:
+        yield Service(stage, opened)

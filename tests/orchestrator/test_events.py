@@ -53,6 +53,12 @@ AT = "2026-02-28T09:30:00.000Z"
             '"retry_at":"2026-02-28T09:30:00.000Z","reason":"no answer","at":"2026-02-28T09:30:00.000Z"}',
         ),
         (
+            StepRunning(step_id="s", agent_type="a", progress_pct=5, progress_label="x", attempt=1, stalled=True),
+            "running",
+            '{"step_id":"s","agent_type":"a","progress_pct":5,"progress_label":"x","attempt":1,"stalled":true,'
+            '"at":"2026-02-28T09:30:00.000Z"}',
+        ),
+        (
             StepComplete(step_id="s", agent_type="a", tokens_used=0, artifact_id="f", duration_ms=0),
             "complete",
             '{"step_id":"s","agent_type":"a","tokens_used":0,"artifact_id":"f","duration_ms":0,'
@@ -80,6 +86,12 @@ AT = "2026-02-28T09:30:00.000Z"
             "complete",
             '{"run_id":"r","all_done":true,"error":true,"error_code":"CANCELLED","message":"enough",'
             '"at":"2026-02-28T09:30:00.000Z"}',
+        ),
+        (
+            RunEnded.cancellation("r", "u1"),
+            "complete",
+            '{"run_id":"r","all_done":true,"error":true,"error_code":"CANCELLED","message":"The run was cancelled.",'
+            '"cancelled_by":"u1","at":"2026-02-28T09:30:00.000Z"}',
         ),
     ],
 )

@@ -283,7 +283,7 @@ async def test_another_workers_event_is_not_taken_for_ones_own(stage: RunStage) 
 
     class Overtaken(Through):
         async def save(self, *args: Any, **options: Any) -> tuple[SavedEvent, ...]:
-            await self.store.claim_run(stage.tenant, run.id, "another")
+            await self.store.claim_run(stage.tenant, run.id, "another", seize=True)
             await self.store.save(stage.tenant, run.id, "another", [running(run, 90)])
             raise StoreError("connection lost")
 

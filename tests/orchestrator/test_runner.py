@@ -16,15 +16,14 @@ from run_stage import (
     Line,
     RunStage,
     Through,
-    cancelled,
     finished,
     turns,
 )
 
-from orchestrator.errors import BudgetExceededError, ModelError, StoreError
-from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepRunning
+from orchestrator.errors import BudgetExceededError, ModelError
+from orchestrator.events import Fact
 from orchestrator.pipeline import AGENT_TYPES, PipelineMode
-from orchestrator.records import Artifact, Document, SavedEvent
+from orchestrator.records import Artifact, Claim, Document, SavedEvent
 from orchestrator.states import RunState, StepState
 
 PARALLEL = PipelineMode.PARALLEL
@@ -178,189 +177,16 @@ async def test_unknown_agent_is_interrupted(stage: RunStage, mode: PipelineMode)
     assert (record.status, record.error_code) == (RunState.FAILED, "INTERRUPTED")
 
 
-@MODES
-@pytest.mark.parametrize("fact", [StepRunning, StepComplete, RunEnded])
-async def test_run_that_the_store_failed_once_is_taken_up_again(
-    stage: RunStage, fact: type[Fact], mode: PipelineMode
-) -> None:
-    """Whatever cannot be saved once, the run is left as its log says, and the next worker completes it."""
-
-    class FailsOnce(Through):
-        failed = False
-
-        async def save(
-            self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
-        ) -> tuple[SavedEvent, ...]:
-            if isinstance(facts[0], fact) and not self.failed:
-                self.failed = True
-                raise StoreError("locked")
-            return await super().save(tenant, run_id, token, facts, artifacts)
-
-    run = await stage.accept(BA, QA, mode=mode)
-    agents = {agent_type: BusyAgent(agent_type) for agent_type in AGENT_TYPES}
-    runner = stage.runner(runs=FailsOnce(stage.store.runs), agents=agents)
-    with pytest.raises(StoreError):
-        await finished(stage.work(run, runner))
-    assert (await stage.check(run)).completed_at is None
-    await finished(stage.work(run, runner))
-    assert (await stage.check(run)).status is RunState.COMPLETED
-
-
-async def test_parallel_store_failure_beside_a_save_under_way_loses_nothing(stage: RunStage) -> None:
-    """A step that completes while the store fails another stays complete, and the next worker ends the run."""
-    both = asyncio.Event()
-
-    class Collision(Through):
-        async def save(
-            self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
-        ) -> tuple[SavedEvent, ...]:
-            if isinstance(facts[0], StepError) and not both.is_set():
-                await both.wait()
-                raise StoreError("locked")
-            return await super().save(tenant, run_id, token, facts, artifacts)
-
-    run = await stage.accept(BA, QA, mode=PARALLEL)
-    runner = stage.runner(runs=Collision(stage.store.runs), delays_s=())
-    worker = stage.work(run, runner)
-    failing, completing = await stage.call(BA), await stage.call(QA)
-    failing.fail(ModelError("no answer"))
-    await turns(20)
-    completing.finish()
-    await turns(20)
-    both.set()
-    with pytest.raises(StoreError):
-        await finished(worker)
-    again = stage.work(run, runner)
-    (await stage.call(BA, 2)).fail(ModelError("no answer"))
-    await finished(again)
-    record = await stage.check(run)
-    assert [step.status for step in record.steps] == [StepState.FAILED, StepState.COMPLETED]
-    assert (record.status, record.error_code) == (RunState.FAILED, "STEP_FAILED")
-
-
-@pytest.mark.parametrize("lost", [StepComplete, RunEnded])
-async def test_outcome_unknown_for_a_while_never_ends_a_step_twice(stage: RunStage, lost: type[Fact]) -> None:
-    """Where neither a commit nor the read after it answers, the log is read before anything else is done."""
-
-    class Flaky(Through):
-        blind = 0
-
-        async def save(
-            self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
-        ) -> tuple[SavedEvent, ...]:
-            saved = await super().save(tenant, run_id, token, facts, artifacts)
-            if isinstance(facts[0], lost) and self.blind == 0:
-                self.blind = 1
-                raise StoreError("connection lost")
-            return saved
-
-        async def read_events(self, tenant: str, run_id: str, after: int, limit: int) -> tuple[SavedEvent, ...]:
-            if self.blind == 1:
-                self.blind = 2
-                raise StoreError("connection refused")
-            return await self.store.read_events(tenant, run_id, after, limit)
-
-    run = await stage.accept(BA, QA)
-    agents = {agent_type: BusyAgent(agent_type) for agent_type in AGENT_TYPES}
-    runner = stage.runner(runs=Flaky(stage.store.runs), agents=agents)
-    with pytest.raises(StoreError):
-        await finished(stage.work(run, runner))
-    await stage.check(run)
-    await finished(stage.work(run, runner))
-    record = await stage.check(run)
-    assert [step.attempt for step in record.steps] == [1, 1]
-    assert record.status is RunState.COMPLETED
-
-
-async def test_store_that_fails_for_good_leaves_the_run_to_the_next_worker(stage: RunStage) -> None:
-    """When not even the end can be saved, the caller is told, nothing was changed, and another worker goes on."""
-
-    class Broken(Through):
-        async def save(self, *args: Any, **options: Any) -> tuple[SavedEvent, ...]:
-            raise StoreError("disk full")
-
-    run = await stage.accept(BA)
-    with pytest.raises(StoreError, match="disk full"):
-        await finished(stage.work(run, stage.runner(runs=Broken(stage.store.runs))))
-    assert (await stage.check(run)).status is RunState.QUEUED
-    await finished(stage.work(run, stage.runner(agents={BA: BusyAgent(BA)})))
-    assert (await stage.check(run)).status is RunState.COMPLETED
-
-
-@MODES
-async def test_claim_lost_stops_the_worker_without_a_trace(stage: RunStage, mode: PipelineMode) -> None:
-    """Invariant 1: after another claim the old worker writes and publishes nothing more, and returns quietly."""
-    run = await stage.accept(BA, QA, mode=mode)
-    worker = stage.work(run)
-    call = await stage.call(BA)
-    await stage.claim(run, "another")
-    before = await stage.log(run)
-    call.finish()
-    if mode is PARALLEL:
-        (await stage.call(QA)).fail(ModelError("no answer"))
-    await finished(worker)
-    assert await stage.log(run) == before
-    assert stage.publisher.lines == before
-
-
-async def test_claim_lost_while_giving_up_stops_quietly(stage: RunStage) -> None:
-    """A worker that fails outside its steps and has lost its run leaves its end to the other."""
-
-    class Slow:
-        async def list_documents(self, *args: Any, **options: Any) -> tuple[Document, ...]:
-            await stage.claim(run, "another")
-            raise LookupError("gone")
-
-    run = await stage.accept(BA)
-    await finished(stage.work(run, stage.runner(documents=Slow())))
-    assert outline(await stage.log(run)) == [("queued", BA)]
-
-
 async def test_ended_or_unknown_run_is_left_alone(stage: RunStage) -> None:
     """Working on a run that has ended, or that there is none of, does nothing."""
     run = await stage.accept(BA)
     runner = stage.runner(agents={BA: BusyAgent(BA)})
     await finished(stage.work(run, runner))
     before = await stage.log(run)
-    await runner.run(stage.tenant, run.id)
-    await runner.run(stage.tenant, "3b0c9a4e-6a0e-4a5f-8a55-1a3c9a1f0f10")
-    await runner.run("nobody", run.id)
+    await runner.run(Claim(stage.tenant, run.id, "late"))
+    await runner.run(Claim(stage.tenant, "3b0c9a4e-6a0e-4a5f-8a55-1a3c9a1f0f10", "late"))
+    await runner.run(Claim("nobody", run.id, "late"))
     assert await stage.log(run) == before
-
-
-async def test_takeover_continues_at_the_unfinished_step(stage: RunStage) -> None:
-    """A new worker repeats no finished step, gives its artifact to the next, and counts the attempt on."""
-    run = await stage.accept(BA, QA)
-    worker = stage.work(run)
-    (await stage.call(BA)).finish("# kept\n")
-    await stage.call(QA)
-    await cancelled(worker)
-    assert worker.cancelled()
-    second = stage.work(run)
-    call = await stage.call(QA, 2)
-    assert [artifact.content for artifact in call.context.earlier] == ["# kept\n"]
-    call.finish()
-    await finished(second)
-    record = await stage.check(run)
-    assert len(stage.agents[BA].calls) == 1
-    assert [step.attempt for step in record.steps] == [1, 2]
-    assert record.status is RunState.COMPLETED
-
-
-async def test_takeover_of_a_parallel_run_remembers_failures(stage: RunStage) -> None:
-    """A step that failed under the worker before still makes the run fail, and is not tried again."""
-    run = await stage.accept(BA, QA, mode=PARALLEL)
-    worker = stage.work(run, stage.runner(delays_s=()))
-    (await stage.call(BA)).fail(ModelError("no answer"))
-    await stage.publisher.until(lambda line: line.type == "error")
-    await cancelled(worker)
-    second = stage.work(run)
-    (await stage.call(QA, 2)).finish()
-    await finished(second)
-    record = await stage.check(run)
-    assert (record.status, record.error_code) == (RunState.FAILED, "STEP_FAILED")
-    assert (await stage.log(run))[-1].payload["message"] == "ba_consultant failed: no answer"
-    assert len(stage.agents[BA].calls) == 1
 
 
 @pytest.mark.parametrize("seed", range(24))

@@ -11,13 +11,14 @@ from orchestrator.states import RUN_TRANSITIONS, STEP_TRANSITIONS, RunState, Ste
 
 RUN_WAYS = {
     ("queued", "start"): "running",
+    ("queued", "complete"): "completed",
     ("queued", "fail"): "failed",
     ("queued", "cancel"): "cancelled",
     ("running", "complete"): "completed",
     ("running", "fail"): "failed",
     ("running", "cancel"): "cancelled",
 }
-STEP_WAYS = RUN_WAYS | {("queued", "complete"): "completed", ("running", "start"): "running"}
+STEP_WAYS = RUN_WAYS | {("running", "start"): "running"}
 
 
 @pytest.mark.parametrize(("state", "trigger"), list(product(RunState, Trigger)))
@@ -45,8 +46,8 @@ def test_step_goes_only_the_ways_of_its_table(state: StepState, trigger: Trigger
 def test_advance_without_a_way_says_what_is_possible() -> None:
     """The error names the state, what was tried, and what would be possible instead."""
     with pytest.raises(
-        IllegalTransitionError, match="RunState 'queued' cannot 'complete'; possible: start, fail, cancel"
+        IllegalTransitionError, match="RunState 'running' cannot 'start'; possible: complete, fail, cancel"
     ):
-        advance(RUN_TRANSITIONS, RunState.QUEUED, Trigger.COMPLETE)
+        advance(RUN_TRANSITIONS, RunState.RUNNING, Trigger.START)
     with pytest.raises(IllegalTransitionError, match="StepState 'failed' cannot 'start'; possible: nothing"):
         advance(STEP_TRANSITIONS, StepState.FAILED, Trigger.START)

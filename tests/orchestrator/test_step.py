@@ -10,12 +10,13 @@ import pytest
 from run_stage import BA, QA, BusyAgent, Line, RunStage, Through, cancelled, finished, result
 
 from orchestrator.errors import BudgetExceededError, ModelError, StoreError
-from orchestrator.events import Fact, StepRunning
+from orchestrator.events import Fact, StepComplete, StepRunning
 from orchestrator.pipeline import PipelineMode
 from orchestrator.ports import AgentResult
 from orchestrator.progress import INTERVAL_S
 from orchestrator.records import Artifact, SavedEvent
 from orchestrator.states import RunState, StepState
+from orchestrator.step import KEEPING_RETRY_S
 
 LABEL = "Agent ba_consultant is analyzing your project..."
 
@@ -207,6 +208,41 @@ async def test_progress_that_cannot_be_saved_is_tried_again(stage: RunStage) -> 
     await finished(worker)
     assert [line.type for line in await stage.log(run)] == ["queued", "running", "running", "complete", "complete"]
     assert (await stage.check(run)).status is RunState.COMPLETED
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_finished_step_that_cannot_be_saved_is_saved_later(stage: RunStage, *, commits: bool) -> None:
+    """What an agent handed in is not thrown away: it is kept when the store works, once, also if it had been."""
+
+    class Flaky(Through):
+        outage = 0
+
+        async def save(
+            self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
+        ) -> tuple[SavedEvent, ...]:
+            if not isinstance(facts[0], StepComplete) or self.outage > 3:
+                return await super().save(tenant, run_id, token, facts, artifacts)
+            self.outage += 1
+            if commits and self.outage == 1:
+                await super().save(tenant, run_id, token, facts, artifacts)
+            raise StoreError("connection lost")
+
+        async def read_events(self, *args: Any) -> tuple[SavedEvent, ...]:
+            if self.outage == 1:
+                self.outage = 2
+                raise StoreError("connection refused")
+            return await self.store.read_events(*args)
+
+    run = await stage.accept(BA)
+    worker = stage.work(run, stage.runner(runs=Flaky(stage.store.runs)))
+    (await stage.call(BA)).finish("# once\n")
+    for number, delay_s in enumerate(KEEPING_RETRY_S[: 1 if commits else 3], start=1):
+        assert await stage.clock.naps.nth(number) == delay_s
+        stage.clock.advance(delay_s)
+    await finished(worker)
+    assert (await stage.check(run)).status is RunState.COMPLETED
+    assert len(await stage.store.runs.list_artifacts(stage.tenant, stage.project_id, run.id)) == 1
+    assert len(stage.agents[BA].calls) == 1
 
 
 async def test_cancelled_worker_stops_its_agent(stage: RunStage) -> None:

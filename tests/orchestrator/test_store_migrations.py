@@ -10,7 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from migration_stage import NEXT, NEXT_THAT_FAILS, SCHEMAS, TENANTS, Place, insert_tenant, place, release, steps
+from migration_stage import (
+    FIRST,
+    FOLLOWING,
+    NEWEST,
+    NEXT,
+    NEXT_FILE,
+    NEXT_THAT_FAILS,
+    SCHEMAS,
+    SHARED_NEWEST,
+    TENANTS,
+    Place,
+    insert_tenant,
+    place,
+    release,
+    steps,
+    take_away,
+)
 from postgres_server import PostgresServer
 
 from orchestrator.errors import StoreError
@@ -35,21 +51,27 @@ OLD_ROWS = (
     " VALUES ('d', 'p', 'a.md', 2, 4, '', {now})",
     "INSERT INTO {tenant}.document_versions (document_id, version, text, created_at) VALUES ('d', 1, 'Ünï', {now})",
     "INSERT INTO {tenant}.document_versions (document_id, version, text, created_at) VALUES ('d', 2, 'four', {now})",
+    "INSERT INTO {tenant}.agent_runs (id, project_id, status, pipeline_mode, agents_selected, last_event_id,"
+    " started_by, claim_token, created_at)"
+    " VALUES ('under way', 'p', 'running', 'sequential', '[]', 0, 'u', 'claimed', {now})",
+    "INSERT INTO {tenant}.agent_runs (id, project_id, status, pipeline_mode, agents_selected, last_event_id,"
+    " started_by, claim_token, created_at, ended_at)"
+    " VALUES ('ended', 'p', 'completed', 'sequential', '[]', 0, 'u', 'claimed', {now}, {now})",
 )
 
 NEXT_THAT_HANGS = NEXT + '    if schema == "tenant_demo":\n        print("here", flush=True)\n        input()\n'
 
 
-async def test_migrate_one_revision_behind_keeps_all_data(
+async def test_migrate_from_the_first_release_keeps_all_data(
     place: Place, release: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store of the first release is refused until it is migrated; then its rows are there, and what is new."""
-    (release / "r0002_quotas.py").unlink()
+    take_away(release)
     await place.make(OLD_ROWS)
     monkeypatch.undo()
-    with pytest.raises(OlderSchemaError, match=r"tenant_acme .* '0001'; expected '0002'.*runcast migrate"):
+    with pytest.raises(OlderSchemaError, match=rf"'{FIRST}'; expected .*runcast migrate"):
         await place.open()
-    expected = dict.fromkeys(SCHEMAS, ("0001", "0002")) | {"public": ("0001", "0001")}
+    expected = dict.fromkeys(SCHEMAS, (FIRST, NEWEST)) | {"public": (FIRST, SHARED_NEWEST)}
     assert steps(await place.migrate()) == expected
     versions = "SELECT version, text, size, added_by FROM {tenant}.document_versions ORDER BY version"
     kept = [
@@ -59,65 +81,74 @@ async def test_migrate_one_revision_behind_keeps_all_data(
     assert await place.look(versions) == [kept] * 3
     turns = [{"name": "tenant", "turn": 0}]
     assert await place.look("SELECT name, turn FROM {tenant}.quota_turns") == [turns] * 3
+    databases = await place.open()
+    assert await databases.open_runs(free=True) == tuple((tenant, "under way") for tenant in TENANTS)
+    await databases.close()
     assert steps(await place.migrate()) == {schema: (to, to) for schema, (_, to) in expected.items()}
 
 
 async def test_migrate_that_fails_midway_goes_on_when_it_can(place: Place, release: Path) -> None:
     """A revision that fails in one schema leaves that one as it was; the next time starts with it."""
     await place.make()
-    (release / "r0003_colour.py").write_text(NEXT_THAT_FAILS)
+    (release / NEXT_FILE).write_text(NEXT_THAT_FAILS)
     with pytest.raises(StoreError, match="no_such_function"):
         await place.migrate()
-    (release / "r0003_colour.py").write_text(NEXT + "    # and this time without a fault\n")
+    (release / NEXT_FILE).write_text(NEXT + "    # and this time without a fault\n")
     report = steps(await place.migrate())
-    assert [report[schema] for schema in SCHEMAS[1:]] == [("0003", "0003"), ("0002", "0003"), ("0002", "0003")]
+    assert [report[schema] for schema in SCHEMAS[1:]] == [
+        (FOLLOWING, FOLLOWING),
+        (NEWEST, FOLLOWING),
+        (NEWEST, FOLLOWING),
+    ]
     assert await place.look("SELECT colour FROM {tenant}.projects") == [[], [], []]
 
 
 async def test_migrate_that_is_killed_midway_goes_on(place: Place, release: Path) -> None:
     """A migration killed within a schema leaves that one as it was; the next time starts with it."""
     await place.make()
-    (release / "r0003_colour.py").write_text(NEXT_THAT_HANGS)
+    (release / NEXT_FILE).write_text(NEXT_THAT_HANGS)
     command = [sys.executable, str(WRITER), place.dialect, place.address, str(release.parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "here\n"
         writer.kill()
-    (release / "r0003_colour.py").write_text(NEXT + "    # and this time without a wait\n")
+    (release / NEXT_FILE).write_text(NEXT + "    # and this time without a wait\n")
     report = steps(await place.migrate())
-    assert [report[schema] for schema in SCHEMAS[1:]] == [("0003", "0003"), ("0002", "0003"), ("0002", "0003")]
+    assert [report[schema] for schema in SCHEMAS[1:]] == [
+        (FOLLOWING, FOLLOWING),
+        (NEWEST, FOLLOWING),
+        (NEWEST, FOLLOWING),
+    ]
 
 
 async def test_migrate_twice_at_once_is_one_after_the_other(place: Place, release: Path) -> None:
     """Of two migrations at the same moment, each schema is brought up to date by exactly one."""
     await place.make()
-    (release / "r0003_colour.py").write_text(NEXT)
+    (release / NEXT_FILE).write_text(NEXT)
     reports = [steps(report) for report in await asyncio.gather(place.migrate(), place.migrate())]
     for schema in SCHEMAS[1:]:
-        assert sorted(report[schema] for report in reports) == [("0002", "0003"), ("0003", "0003")]
+        assert sorted(report[schema] for report in reports) == [(NEWEST, FOLLOWING), (FOLLOWING, FOLLOWING)]
 
 
 async def test_migrate_and_open_of_a_newer_release_are_refused(place: Place, release: Path) -> None:
     """What a newer release has written is neither opened nor changed; the message names its revision and ours."""
-    (release / "r0003_colour.py").write_text(NEXT)
+    (release / NEXT_FILE).write_text(NEXT)
     await place.make()
-    (release / "r0003_colour.py").unlink()
+    (release / NEXT_FILE).unlink()
     for refused in (place.open, place.migrate):
-        with pytest.raises(NewerSchemaError, match=r"tenant_acme.*'0003'.*0001 to 0002"):
+        with pytest.raises(NewerSchemaError, match=rf"tenant_acme.*'{FOLLOWING}'.*{FIRST} to {NEWEST}"):
             await refused()
 
 
 async def test_tenant_of_an_older_release_is_refused_while_open(place: Place, release: Path) -> None:
     """A tenant that an older release makes beside an open store is not upgraded behind its back."""
-    later = (release / "r0002_quotas.py").read_text()
-    (release / "r0002_quotas.py").unlink()
-    older = await _open_made(place)
-    (release / "r0002_quotas.py").write_text(later)
-    databases = await place.open()
-    (release / "r0002_quotas.py").unlink()
+    (release / NEXT_FILE).write_text(NEXT)
+    databases = await _open_made(place)
+    (release / NEXT_FILE).unlink()
+    older = await place.open()
     await older.create_tenant("late")
     await older.close()
-    (release / "r0002_quotas.py").write_text(later)
+    (release / NEXT_FILE).write_text(NEXT)
     for use in (databases.create_tenant("late"), databases.read("late", _nothing)):
         with pytest.raises(OlderSchemaError, match="tenant_late"):
             await use
@@ -139,7 +170,7 @@ async def test_open_of_an_empty_postgres_database_is_refused(postgres: PostgresS
     with postgres.empty_database() as url:
         with pytest.raises(OlderSchemaError, match=r"no Runcast tables yet.*runcast migrate"):
             await open_postgres_store(url)
-        assert steps(await migrate_postgres_store(url)) == {"public": (None, "0001")}
+        assert steps(await migrate_postgres_store(url)) == {"public": (None, SHARED_NEWEST)}
         async with await open_postgres_store(url) as store:
             assert await store.accounts.list_tenants() == ()
 
@@ -169,7 +200,7 @@ async def test_migrate_leaves_schemas_of_no_tenant_alone(postgres: PostgresServe
         databases = await place.open()
         await databases.create_tenant("leftover")
         await databases.close()
-        (release / "r0003_colour.py").write_text(NEXT)
+        (release / NEXT_FILE).write_text(NEXT)
         assert set(steps(await place.migrate())) == set(SCHEMAS)
         async with await open_postgres_store(url) as store:
             with pytest.raises(OlderSchemaError, match="tenant_leftover"):

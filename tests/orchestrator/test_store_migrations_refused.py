@@ -9,16 +9,27 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from migration_stage import NEXT, NEXT_THAT_FAILS, Place, place, release, steps
+from migration_stage import (
+    FOLLOWING,
+    NEWEST,
+    NEXT,
+    NEXT_FILE,
+    NEXT_THAT_FAILS,
+    SHARED_NEWEST,
+    Place,
+    place,
+    release,
+    steps,
+)
 from postgres_server import PASSWORD, PostgresServer
 
 from orchestrator.errors import StoreError
 from orchestrator.store import (
     DatabaseInUseError,
-    hold_server_lock,
     migrate_postgres_store,
     open_postgres_store,
     postgres_migrations,
+    share_server_lock,
 )
 from orchestrator.store.base import MissingTenantError
 
@@ -47,7 +58,7 @@ async def test_listed_tenant_without_data_is_neither_opened_nor_made_anew(place:
 async def test_migrate_that_fails_says_where_why_and_how_far_it_came(place: Place, release: Path) -> None:
     """The text names the schema and has one line of the database's own words, and what is done already."""
     await place.make()
-    (release / "r0003_colour.py").write_text(NEXT_THAT_FAILS)
+    (release / NEXT_FILE).write_text(NEXT_THAT_FAILS)
     with pytest.raises(StoreError) as failed:
         await place.migrate()
     told = str(failed.value)
@@ -60,15 +71,18 @@ async def test_migrate_that_fails_says_where_why_and_how_far_it_came(place: Plac
 
 
 async def test_migrate_beside_a_server_is_refused_and_tenants_are_made(postgres_url: str) -> None:
-    """Tables do not change under a server, which goes on making tenants; when it is gone, they do."""
-    async with hold_server_lock(postgres_url):
-        with pytest.raises(DatabaseInUseError, match="Stop the server first") as refused:
+    """Tables do not change under servers, the last one included, which goes on making tenants; then they do."""
+    async with share_server_lock(postgres_url):
+        async with share_server_lock(postgres_url):
+            with pytest.raises(DatabaseInUseError, match="Stop every server first"):
+                await migrate_postgres_store(postgres_url)
+        with pytest.raises(DatabaseInUseError, match="Stop every server first") as refused:
             await migrate_postgres_store(postgres_url)
         assert PASSWORD not in str(refused.value)
         async with await open_postgres_store(postgres_url) as store:
             await store.accounts.ensure_tenant("acme")
     assert set(steps(await migrate_postgres_store(postgres_url))) == {"public", "tenant_acme"}
-    async with hold_server_lock(postgres_url):
+    async with share_server_lock(postgres_url):
         pass
 
 
@@ -80,14 +94,14 @@ async def test_migrate_does_not_wait_for_ever_for_a_table(
     with postgres.empty_database() as url:
         place = Place("postgres", url)
         await place.make()
-        (release / "r0003_colour.py").write_text(NEXT)
+        (release / NEXT_FILE).write_text(NEXT)
         other = await asyncpg.connect(url)
         async with other.transaction():
             await other.execute("SELECT id FROM tenant_demo.projects")
             with pytest.raises(StoreError, match="migrating tenant_demo: LockNotAvailableError"):
                 await place.migrate()
         await other.close()
-        assert steps(await place.migrate())["tenant_demo"] == ("0002", "0003")
+        assert steps(await place.migrate())["tenant_demo"] == (NEWEST, FOLLOWING)
 
 
 async def test_migrate_needs_no_right_to_create_schemas_that_are_there(postgres: PostgresServer) -> None:
@@ -99,7 +113,7 @@ async def test_migrate_needs_no_right_to_create_schemas_that_are_there(postgres:
         try:
             postgres.run(f"GRANT ALL ON SCHEMA public TO {owner}", database=database)
             report = await migrate_postgres_store(url.replace("//postgres:", f"//{owner}:"))
-            assert steps(report) == {"public": (None, "0001")}
+            assert steps(report) == {"public": (None, SHARED_NEWEST)}
             made_by = "SELECT tableowner FROM pg_tables WHERE tablename = 'tenants'"
             assert postgres.run(made_by, database=database)[0][0] == owner
         finally:

@@ -1,4 +1,4 @@
-"""The server below the store: stopped, crashed, started again, out of reach, and locked by another."""
+"""The server below the store: stopped, crashed, started again, out of reach, and shared by servers."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from orchestrator.errors import StoreError
 from orchestrator.store import (
     DatabaseInUseError,
     PoolSettings,
-    hold_server_lock,
     migrate_postgres_store,
     open_postgres_store,
     server_lock,
+    share_server_lock,
 )
 from orchestrator.store import runs as runs_module
 from orchestrator.store.base import Session
@@ -138,15 +138,15 @@ async def test_url_that_leads_nowhere_fails_without_its_password(
     """Whatever is wrong with a URL, that is a StoreError; neither it, nor its causes, nor a log has the password."""
     caplog.set_level(logging.DEBUG)
     with own.database() as url:
-        for use in (open_postgres_store, migrate_postgres_store, _hold):
+        for use in (open_postgres_store, migrate_postgres_store, _share):
             with pytest.raises(StoreError) as failed:
                 await use(spoil(url))
             told = "".join(traceback.format_exception(failed.value))
             assert PASSWORD not in told + caplog.text
 
 
-async def _hold(url: str) -> None:
-    async with hold_server_lock(url):
+async def _share(url: str) -> None:
+    async with share_server_lock(url):
         pass
 
 
@@ -173,17 +173,21 @@ def test_safe_url_masks_passwords_only(url: str, told: str) -> None:
     assert safe_url(url) == told
 
 
-async def test_server_lock_is_held_by_one_at_a_time(postgres_url: str) -> None:
-    """A second server is refused with a typed error, and gets the lock as soon as the first has ended."""
-    for _ in range(3):
-        async with hold_server_lock(postgres_url):
-            with pytest.raises(DatabaseInUseError, match="Another server"):
-                await _hold(postgres_url)
-    await _hold(postgres_url)
+async def test_server_lock_is_shared_by_servers_and_refused_while_tables_change(postgres_url: str) -> None:
+    """Any number of servers have it at once; none gets it while somebody has it alone, and all can after that."""
+    async with share_server_lock(postgres_url), share_server_lock(postgres_url):
+        await _share(postgres_url)
+    migrating = await asyncpg.connect(postgres_url)
+    await migrating.execute("SELECT pg_advisory_lock($1)", SERVER_LOCK)
+    with pytest.raises(DatabaseInUseError, match=r"are being changed.*runcast migrate") as refused:
+        await _share(postgres_url)
+    assert PASSWORD not in str(refused.value)
+    await migrating.close()
+    await _share(postgres_url)
 
 
 class Holder:
-    """Who holds the server's lock of a database."""
+    """Who holds the servers' lock of a database."""
 
     def __init__(self, server: PostgresServer, url: str) -> None:
         self._server = server
@@ -214,34 +218,34 @@ class Holder:
         return self.pids()[0]
 
 
-async def test_server_lock_that_is_lost_is_taken_again(
+async def test_share_of_the_server_lock_that_is_lost_is_taken_again(
     postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When its connection is ended, the lock is held again by another one, and free at the end."""
     monkeypatch.setattr(server_lock, "RETRY_S", 0.01)
     holder = Holder(postgres, postgres_url)
-    async with hold_server_lock(postgres_url):
+    async with share_server_lock(postgres_url):
         await holder.other_than(holder.kill())
         await holder.other_than(holder.kill())
     assert holder.pids() == []
 
 
-async def test_server_lock_that_another_took_is_an_error_in_the_log_until_it_is_back(
+async def test_tables_changed_below_a_server_that_lost_its_lock_are_an_error_in_the_log(
     postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server whose database was taken over says so, keeps trying, and has the lock when the other has gone."""
+    """A server that lost its share to a migration says so, keeps trying, and has it again when that is over."""
     monkeypatch.setattr(server_lock, "RETRY_S", 0.01)
     holder = Holder(postgres, postgres_url)
     other = await asyncpg.connect(postgres_url)
     with capture_logs() as logs:
-        async with hold_server_lock(postgres_url), asyncio.timeout(10):
+        async with share_server_lock(postgres_url), asyncio.timeout(10):
             waiting = asyncio.create_task(other.execute("SELECT pg_advisory_lock($1)", SERVER_LOCK))
             await holder.is_awaited()
             holder.kill()
             await waiting
             while not any(log["log_level"] == "error" for log in logs):
                 await asyncio.sleep(0.01)
-            (usurper,) = holder.pids()
+            (migrating,) = holder.pids()
             await other.close()
-            await holder.other_than(usurper)
+            await holder.other_than(migrating)
     assert holder.pids() == []
