@@ -25,6 +25,7 @@ from realtime.endpoints.runs import runs_blueprint
 from realtime.endpoints.session import session_blueprint
 from realtime.endpoints.socket import socket_blueprint
 from realtime.endpoints.static import static_blueprint
+from realtime.endpoints.usage import usage_blueprint
 from realtime.hardening import Hardened
 from realtime.ports import RefusedError
 from realtime.proxies import TrustedProxies
@@ -39,6 +40,7 @@ def create_app(backend: Backend) -> Quart:
     app.asgi_websocket_class = BoundedWebsocket
     for blueprint in (
         runs_blueprint,
+        usage_blueprint,
         documents_blueprint,
         artifacts_blueprint,
         events_blueprint,

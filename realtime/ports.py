@@ -84,6 +84,23 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     agents_selected: tuple[str, ...]
     pipeline_mode: str = "sequential"
     run_id: str | None = None
+    use_cache: bool = True
+
+
+class UsageInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """The tokens that a tenant has ``spent`` on language models in ``month`` (UTC, as ``2026-11``).
+
+    Those that calls under way have put aside are ``reserved``. ``limit`` and ``remaining`` None: there is no limit.
+    ``warning``: most of it is spent. With ``resets_at`` the next month begins.
+    """
+
+    month: str
+    limit: int | None
+    spent: int
+    reserved: int
+    remaining: int | None
+    warning: bool
+    resets_at: str
 
 
 class RunService(Protocol):
@@ -117,12 +134,38 @@ class RunService(Protocol):
         """
         ...
 
+    async def cancel_run(self, key: RunKey, cancelled_by: str) -> RunSnapshot:
+        """End the run, whichever server works on it, and have that work stopped; the run as it ended.
+
+        One that has ended stays as it is.
+
+        Raises:
+            RefusedError: this tenant has no such run.
+
+        """
+        ...
+
+    async def retry_run(self, key: RunKey, retry_id: str | None, started_by: str) -> RunSnapshot:
+        """Accept a run that does again what that run did not complete; it starts by itself.
+
+        ``retry_id`` (a UUID) becomes its id, and makes asking twice the same as asking once.
+
+        Raises:
+            RefusedError: this tenant has no such run, it did not fail, or a new run cannot be accepted.
+
+        """
+        ...
+
     async def get_run(self, key: RunKey) -> RunSnapshot | None:
         """The run, read in one read snapshot; None: this tenant has no such run."""
         ...
 
     async def list_runs(self, tenant: str, project_id: str, limit: int, before: str | None) -> Sequence[RunSnapshot]:
         """Runs of a project, newest first; ``before`` is the last run id of the page before."""
+        ...
+
+    async def usage(self, tenant: str) -> UsageInfo:
+        """What the tenant has spent on language models in this month, and what is left."""
         ...
 
     async def list_documents(self, tenant: str, project_id: str) -> Sequence[DocumentInfo]:

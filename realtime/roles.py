@@ -25,6 +25,8 @@ class Action(StrEnum):
     STREAM = "stream"
     """Watch its runs live."""
     START_RUN = "start_run"
+    """Start a run, or do one again."""
+    CANCEL_RUN = "cancel_run"
     WRITE_DOCUMENTS = "write_documents"
 
 
@@ -34,6 +36,7 @@ PERMISSIONS: dict[Action, frozenset[Role]] = {
     Action.READ: frozenset(Role),
     Action.STREAM: _RUNS_AGENTS,
     Action.START_RUN: _RUNS_AGENTS,
+    Action.CANCEL_RUN: _RUNS_AGENTS,
     Action.WRITE_DOCUMENTS: _RUNS_AGENTS | {Role.PM_CSM, Role.QA_MANUAL},
 }
 

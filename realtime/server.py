@@ -73,7 +73,7 @@ async def serve(
     Raises:
         ServerError: the address cannot be listened on, or the certificate or its key cannot be used.
         HomeLockedError: another process serves this home.
-        DatabaseInUseError: another server has its database.
+        DatabaseInUseError: the tables of its database are being changed.
         StoreError: the home or its database cannot be used.
 
     """

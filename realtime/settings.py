@@ -58,6 +58,8 @@ _NOT_BELOW_ZERO = (
     "user_uploads",
     "tenant_document_bytes",
     "user_document_bytes",
+    "cache_days",
+    "cache_bytes",
 )
 
 
@@ -140,13 +142,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All versions of all documents that are kept."""
     user_document_bytes: int = 2_000_000_000
     monthly_tokens: int | None = None
-    """What a tenant may spend on language models per calendar month (counted by this process); none: no limit."""
+    """What a tenant may spend on language models per calendar month (UTC), counted in the store; none: no limit."""
+    cache_days: float = 7.0
+    """How long what agents made of answers of the model at ``llm_base_url`` is given again; 0: not at all."""
+    cache_bytes: int = 100_000_000
+    """Of what is kept for that, per tenant; the oldest goes first."""
     retention_days: float = 30.0
     """Logs of runs that ended longer ago are deleted, whole; runs, steps and artifacts stay."""
     pace_s: float = 0.0
     """Offline model only: spread the work of one agent over so many seconds, for people to watch."""
     llm_base_url: str | None = None
-    """Where a language model is served in OpenAI's protocol, as ``http://127.0.0.1:11434/v1``; none: offline model."""
+    """Where a language model is served in OpenAI's protocol, as ``http://127.0.0.1:11434/v1``; none: offline."""
     llm_model: str | None = None
     """Its name there."""
     llm_api_key: str | None = None

@@ -43,6 +43,9 @@ class GatedModel:
         self.asked: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._fed: dict[str, asyncio.Queue[ModelProgress | Exception | None]] = defaultdict(asyncio.Queue)
 
+    def estimate(self, request: ModelRequest) -> int:
+        return 100
+
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
         self.asked[request.agent_type].set()
         while (fed := await self._fed[request.agent_type].get()) is not None:

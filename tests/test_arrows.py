@@ -21,9 +21,9 @@ ROOT = Path(__file__).parent.parent
 ORDER = {
     "orchestrator": """
         errors states events pipeline retry
-        records
+        records spending
         ports
-        clock documents budget context progress
+        clock documents context budget cache progress
         endings lease recorder step runner dispatch service
         agents | llm | store
     """,

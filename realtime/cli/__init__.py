@@ -8,7 +8,8 @@ from realtime import __version__
 from realtime.cli.admin import admin_group
 from realtime.cli.serving import demo, serve
 from realtime.cli.store import migrate, token
-from realtime.cli.work import import_, run, watch
+from realtime.cli.usage import usage
+from realtime.cli.work import cancel, import_, retry, run, watch
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for _command in (serve, demo, import_, run, watch, token, migrate, admin_group):
+for _command in (serve, demo, import_, run, watch, cancel, retry, usage, token, migrate, admin_group):
     main.add_command(_command)

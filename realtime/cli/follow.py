@@ -12,7 +12,7 @@ import click
 from realtime.cli.documents import Found, find_documents
 from realtime.cli.errors import BadUseError, CommandError, StoppedError
 from realtime.cli.progress import ConnectionNotes, make_display, printable
-from realtime.cli.reach import Reached
+from realtime.cli.reach import Reached, refused
 from realtime.client import ConnectionState, ServerRefusedError
 from realtime.ports import DocumentInfo
 from realtime.snapshot import RunSnapshot
@@ -77,7 +77,7 @@ async def choose_agents(reached: Reached, wanted: list[str] | None) -> list[str]
     return known if wanted is None else wanted
 
 
-async def start(reached: Reached, agents: list[str], mode: str) -> RunSnapshot:
+async def start(reached: Reached, agents: list[str], mode: str, *, use_cache: bool) -> RunSnapshot:
     """Start a run of ``agents`` and say how it is called.
 
     Raises:
@@ -85,7 +85,9 @@ async def start(reached: Reached, agents: list[str], mode: str) -> RunSnapshot:
 
     """
     try:
-        run = await reached.client.start_run(agents, pipeline_mode=mode, project_id=reached.project_id)
+        run = await reached.client.start_run(
+            agents, pipeline_mode=mode, project_id=reached.project_id, use_cache=use_cache
+        )
     except ServerRefusedError as refused:
         if refused.code in _BAD_USE:
             raise BadUseError(refused.message) from None
@@ -94,7 +96,30 @@ async def start(reached: Reached, agents: list[str], mode: str) -> RunSnapshot:
     return run
 
 
-async def run_to_end(reached: Reached, wanted: list[str] | None, mode: str, paths: Sequence[Path]) -> bool:
+async def retry(reached: Reached, run_id: str) -> RunSnapshot:
+    """Start a run that does again what that run did not complete, and say how it is called.
+
+    Raises:
+        CommandError: there is no such run, or it cannot be done again.
+
+    """
+    with refused():
+        run = await reached.client.retry_run(run_id, reached.project_id)
+    reused = [step.agent_type for step in run.steps if step.reused]
+    kept = f", {', '.join(reused)} reused" if reused else ""
+    click.echo(f"Run {run.id} does run {run_id} again ({run.pipeline_mode}{kept})", err=True)
+    return run
+
+
+async def retry_to_end(reached: Reached, run_id: str) -> bool:
+    """Do a run again, and show the new one until it ends; True: it succeeded. Raises as `retry` and `follow`."""
+    run = await reached.unless_stopped(retry(reached, run_id))
+    return await follow(reached, run.id)
+
+
+async def run_to_end(
+    reached: Reached, wanted: list[str] | None, mode: str, paths: Sequence[Path], *, use_cache: bool = True
+) -> bool:
     """Import ``paths``, start a run of the agents that are ``wanted``, and show it until it ends; True: it succeeded.
 
     Raises what `choose_agents`, `import_documents`, `start` and `follow` raise.
@@ -102,7 +127,7 @@ async def run_to_end(reached: Reached, wanted: list[str] | None, mode: str, path
     agents = await reached.unless_stopped(choose_agents(reached, wanted))
     if paths:
         await reached.unless_stopped(import_documents(paths, reached.upload))
-    run = await reached.unless_stopped(start(reached, agents, mode))
+    run = await reached.unless_stopped(start(reached, agents, mode, use_cache=use_cache))
     return await follow(reached, run.id)
 
 
@@ -110,7 +135,7 @@ async def follow(reached: Reached, run_id: str, last_event_id: int = 0) -> bool:
     """Show the run until it ends; True: it succeeded.
 
     Raises:
-        StoppedError: this process was asked to end before. The run goes on, and it was said how to watch it again.
+        StoppedError: this process was asked to end before. The run goes on, and it was said how to watch or end it.
         CommandError: no connection was made within `FIRST_CONNECTION_S`; one that breaks later is made anew for ever.
 
     """
@@ -118,8 +143,9 @@ async def follow(reached: Reached, run_id: str, last_event_id: int = 0) -> bool:
         return await reached.unless_stopped(_follow(reached, run_id, last_event_id))
     except (asyncio.CancelledError, StoppedError):
         goes_on = "goes on at the server" if reached.inside is None else "continues when its home is served again"
-        again = f"runcast watch {run_id} {reached.target.options}"
-        click.echo(f"The run {goes_on}. To watch it: {again}", err=True)
+        about = f"{run_id} {reached.target.options}"
+        click.echo(f"The run {goes_on}. To watch it: runcast watch {about}", err=True)
+        click.echo(f"To end it: runcast cancel {about}", err=True)
         raise
 
 

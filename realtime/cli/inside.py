@@ -10,10 +10,12 @@ import msgspec
 
 from realtime.cli.errors import BadUseError, CommandError, InUseError
 from realtime.cli.target import Named, Place, Target
-from realtime.ports import DocumentInfo, RefusedError
+from realtime.log import configure_logging
+from realtime.ports import DocumentInfo, RefusedError, UsageInfo
 from realtime.roles import Action
 from realtime.server import ServerError
 from realtime.settings import Settings, SettingsError
+from realtime.snapshot import RunSnapshot
 from realtime.wiring import (
     LOCAL,
     Administration,
@@ -31,15 +33,17 @@ from realtime.wiring import (
     StoreError,
     administer,
     admit,
+    cancel_run,
     find_seat,
     migrate,
     mint_token,
     new_sign_in_link,
     open_home,
     printable_url,
+    read_usage,
 )
 
-_SPEAK_FOR_THEMSELVES = (ServerError, OlderSchemaError, NewerSchemaError)
+_SPEAK_FOR_THEMSELVES = (ServerError, DatabaseInUseError, OlderSchemaError, NewerSchemaError)
 
 
 @contextlib.contextmanager
@@ -49,7 +53,7 @@ def explained(place: Place) -> Iterator[None]:
         yield
     except (CommandError, BrokenPipeError):
         raise
-    except (HomeLockedError, DatabaseInUseError) as error:
+    except HomeLockedError as error:
         raise InUseError(str(error)) from None
     except _SPEAK_FOR_THEMSELVES as error:
         raise CommandError(str(error)) from None
@@ -128,6 +132,34 @@ async def admitted(target: Target, action: Action, run_id: str | None = None) ->
         check_home(target.place, "so nobody can be named in it; name another with --home")
     with explained(target.place):
         return await admit(settings, _caller(target.named), action, run_id)
+
+
+async def cancelled(target: Target, run_id: str) -> RunSnapshot:
+    """The run, ended without a server; unfinished runs of the place stay as they are.
+
+    Raises:
+        CommandError: there is no such run, whoever is named may not cancel it, or the place cannot be used.
+
+    """
+    settings = read_settings(target.place)
+    configure_logging("warning", settings.log_format)
+    with explained(target.place):
+        run = await cancel_run(settings, _caller(target.named), run_id)
+    if run is None:
+        raise CommandError("There is no such run.")
+    return run
+
+
+async def usage_of(target: Target) -> UsageInfo:
+    """What the tenant of whoever is named has spent, read without a server.
+
+    Raises:
+        CommandError: there is nobody of that name, or the place cannot be used.
+
+    """
+    settings = read_settings(target.place)
+    with explained(target.place):
+        return await read_usage(settings, _caller(target.named))
 
 
 def _caller(named: Named) -> Caller:

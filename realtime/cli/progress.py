@@ -19,12 +19,16 @@ RUN = "-"
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One agent, or the run as a whole, as it should be shown; ``label`` is printable and one line."""
+    """One agent, or the run as a whole, as it should be shown; ``label`` is printable and one line.
+
+    ``status`` is that of the step, or ``waiting`` for another attempt, or ``stalled``; ``attempt`` 0: not started.
+    """
 
     agent: str
     status: str
     percent: int
     label: str
+    attempt: int = 0
 
 
 class Board:
@@ -40,9 +44,8 @@ class Board:
             return self._whole("running", f"continues from event {item.id}: {item.reason}")
         step_id = item.payload.get("step_id")
         if not isinstance(step_id, str):
-            return self._whole("failed" if item.failed else "completed", _ending(item.payload))
-        before = self.rows.get(step_id)
-        row = _row_of_event(item, 0 if before is None else before.percent)
+            return self._whole(*_ending(item.payload))
+        row = _row_of_event(item, self.rows.get(step_id))
         self.rows[step_id] = row
         return row
 
@@ -56,15 +59,15 @@ def printable(text: object) -> str:
     return "".join(character if character.isprintable() else " " for character in str(text))
 
 
-def _row_of_event(event: RunEvent, percent: int) -> Row:
-    payload = event.payload
+def _row_of_event(event: RunEvent, before: Row | None) -> Row:
+    payload, percent = event.payload, 0 if before is None else before.percent
     agent = printable(payload.get("agent_type", RUN))
     match event.type:
         case "queued":
             label = f"waiting, step {payload.get('position')} of {payload.get('total_steps')}"
             return Row(agent, "queued", 0, printable(label))
         case "running":
-            return Row(agent, "running", int(payload.get("progress_pct", percent)), printable(_running(payload)))
+            return _row_at_work(agent, payload, before)
         case "complete":
             return Row(agent, "completed", 100, printable(_completed(payload)))
         case "error":
@@ -75,19 +78,34 @@ def _row_of_event(event: RunEvent, percent: int) -> Row:
 
 
 def _row_of_step(step: StepSnapshot) -> Row:
-    label = step.error_message or step.progress_label or ""
-    return Row(printable(step.agent_type), step.status, step.progress_pct, printable(label))
+    agent, told = printable(step.agent_type), msgspec.to_builtins(step)
+    if step.status == "running":
+        return _row_at_work(agent, told, None)
+    label = _completed(told) if step.status == "completed" else step.error_message or step.progress_label or ""
+    return Row(agent, step.status, step.progress_pct, printable(label))
 
 
-def _running(payload: dict[str, Any]) -> str:
-    label = str(payload.get("progress_label", ""))
-    if "retry_at" not in payload:
-        return label
-    return f"{label} (again at {payload['retry_at']}: {payload.get('reason', '')})"
+def _row_at_work(agent: str, payload: dict[str, Any], before: Row | None) -> Row:
+    """The row of a step under way, by its newest event or its snapshot: both call what they tell the same."""
+    attempt, percent = int(payload.get("attempt", 1)), int(payload.get("progress_pct", 0))
+    label = str(payload.get("progress_label") or "")
+    if payload.get("retry_at"):
+        label = f"{label} (again at {payload['retry_at']}: {payload.get('reason', '')})"
+        return Row(agent, "waiting", percent, printable(label), attempt)
+    if attempt > 1:
+        taken_over = before is not None and before.status in _AT_WORK and before.attempt < attempt
+        label = f"attempt {attempt}{', after an interruption' if taken_over else ''}: {label}"
+    return Row(agent, "stalled" if payload.get("stalled") else "running", percent, printable(label), attempt)
+
+
+_AT_WORK = frozenset({"running", "stalled"})
+"""An attempt that is followed by another without a wait: its server went, and another took the run over."""
+
+_NOTES = {"cached": "answered from the cache", "reused": "kept from the run before"}
 
 
 def _completed(payload: dict[str, Any]) -> str:
-    notes = [note for note in ("cached", "reused") if payload.get(note)]
+    notes = [note for name, note in _NOTES.items() if payload.get(name)]
     return ", ".join([f"{payload.get('tokens_used', 0)} tokens", *notes])
 
 
@@ -95,8 +113,12 @@ def _failure(payload: dict[str, Any]) -> str:
     return f"{payload.get('error_code')}: {payload.get('message')}"
 
 
-def _ending(payload: dict[str, Any]) -> str:
-    return _failure(payload) if payload.get("error") else "all done"
+def _ending(payload: dict[str, Any]) -> tuple[str, str]:
+    """Status and label of a run that has ended."""
+    if not payload.get("error"):
+        return "completed", "all done"
+    by = f" By user {payload['cancelled_by']}." if payload.get("cancelled_by") else ""
+    return "cancelled" if payload.get("error_code") == "CANCELLED" else "failed", f"{_failure(payload)}{by}"
 
 
 def plain_line(item: RunEvent | Reset, row: Row) -> str:
@@ -167,6 +189,8 @@ class Lines:
 _MARKS = {
     "queued": "[dim]·[/]",
     "running": "[cyan]▶[/]",
+    "waiting": "[yellow]…[/]",
+    "stalled": "[yellow]?[/]",
     "completed": "[green]✓[/]",
     "failed": "[red]✗[/]",
     "cancelled": "[yellow]-[/]",

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 import msgspec
 
 from realtime.cli.errors import CommandError, InUseError, StoppedError
-from realtime.cli.inside import admitted, opened, read_settings
+from realtime.cli.inside import admitted, cancelled, opened, read_settings
 from realtime.cli.served import Served, connect, find_running, served
 from realtime.cli.target import Target
-from realtime.client import RunClient
+from realtime.client import RunClient, ServerRefusedError
 from realtime.ports import DocumentInfo
 from realtime.roles import Action
+from realtime.snapshot import RunSnapshot
 
 _T = TypeVar("_T")
 
@@ -106,6 +107,29 @@ async def reach_documents(target: Target) -> AsyncIterator[Callable[[str, bytes]
             return
     async with opened(target) as project:
         yield project.upload
+
+
+async def cancel_run(target: Target, run_id: str) -> RunSnapshot:
+    """The run, ended: through the server that is meant, or in its home where nobody serves that.
+
+    Raises:
+        CommandError: there is no such run, whoever is named may not cancel it, or the home cannot be used.
+
+    """
+    async with _reach_running(target, Action.CANCEL_RUN, run_id) as reached:
+        if reached is not None:
+            with refused():
+                return await reached.client.cancel_run(run_id, reached.project_id)
+    return await cancelled(target, run_id)
+
+
+@contextlib.contextmanager
+def refused() -> Iterator[None]:
+    """What a server refuses becomes a `CommandError` in its words."""
+    try:
+        yield
+    except ServerRefusedError as error:
+        raise CommandError(error.message) from None
 
 
 @contextlib.asynccontextmanager

@@ -27,14 +27,16 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--tls-cert", type=FILE, help="PEM file: certificate, then those above it.  [default: none, http]")
 @click.option("--tls-key", type=FILE, help="PEM file: the certificate's private key.")
 @click.option("--metrics-port", type=click.IntRange(0, 65535), help="Port for /metrics.  [default: none, no metrics]")
+@click.option("--llm-base-url", metavar="URL", help="Language model, as http://127.0.0.1:11434/v1.  [default: none]")
+@click.option("--llm-model", metavar="NAME", help="Its name there; a key is given as RUNCAST_LLM_API_KEY.")
 @place_options
 def serve(place: Place, **flags: Any) -> None:
     """Serve the home until Ctrl-C or SIGTERM; viewers are told to come back.
 
     With --tls-cert and --tls-key it is served over https: HTTP/2, and HTTP/1.1 for who asks for that.
 
-    With PostgreSQL, one server at a time may have the database. The home still has what the server says about itself,
-    and the secret that signs tokens: where commands run on several machines, give all of them one RUNCAST_SECRET.
+    With PostgreSQL, any number of servers may have the database, each with a home of its own for what it says about
+    itself and the secret that signs tokens. Give servers and commands of one database one RUNCAST_SECRET.
     """
     finish(_serve(place, flags))
 

@@ -52,7 +52,7 @@ def migrate(place: Place) -> None:
     """Bring the store to the tables of this release; an empty PostgreSQL database gets them.
 
     Prints one line per schema that changed. Nothing else changes tables that are there: other commands refuse a store
-    of another release. May be repeated at any time, also after it was interrupted; a server of the home must not run.
+    of another release. May be repeated at any time, also after it was interrupted; no server of the store may run.
     """
     finish(_migrate(place))
 

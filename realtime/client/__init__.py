@@ -30,7 +30,7 @@ from realtime.client.errors import (
 from realtime.client.items import ConnectionState, Position, Reset, RunEvent, Transport
 from realtime.client.site import Site
 from realtime.client.watch import OnConnection, Watch, WatchItem, WatchOptions
-from realtime.ports import AgentInfo, ArtifactInfo, DocumentInfo, ProjectInfo
+from realtime.ports import AgentInfo, ArtifactInfo, DocumentInfo, ProjectInfo, UsageInfo
 from realtime.snapshot import RunSnapshot
 
 __all__ = [
@@ -153,6 +153,10 @@ class RunClient:
         """The projects of the token's user, with the user's role in each."""
         return (await self._ask("GET", "projects", _Projects)).projects
 
+    async def usage(self) -> UsageInfo:
+        """What the user's tenant has spent on language models in this month, and what is left."""
+        return await self._ask("GET", "usage", UsageInfo)
+
     async def documents(self, project_id: str | None = None) -> list[DocumentInfo]:
         """The project's documents by path."""
         return (await self._ask("GET", f"{await self._project(project_id)}/documents", _Documents)).documents
@@ -170,9 +174,17 @@ class RunClient:
         pipeline_mode: str = "sequential",
         project_id: str | None = None,
         run_id: str | None = None,
+        use_cache: bool = True,
     ) -> RunSnapshot:
-        """Start a run. With a ``run_id`` (a UUID) asking again for the same is the same as asking once."""
-        body: dict[str, Any] = {"agents_selected": list(agents_selected), "pipeline_mode": pipeline_mode}
+        """Start a run. With a ``run_id`` (a UUID) asking again for the same is the same as asking once.
+
+        ``use_cache`` false: a language model that costs something is asked even what it was asked before.
+        """
+        body: dict[str, Any] = {
+            "agents_selected": list(agents_selected),
+            "pipeline_mode": pipeline_mode,
+            "use_cache": use_cache,
+        }
         if run_id is not None:
             body["run_id"] = run_id
         return await self._ask("POST", f"{await self._project(project_id)}/agent-runs", RunSnapshot, json=body)
@@ -186,6 +198,21 @@ class RunClient:
             except RunNotFoundError:
                 continue
         raise RunNotFoundError("RUN_NOT_FOUND", "There is no such run.", 404)
+
+    async def cancel_run(self, run_id: str, project_id: str | None = None) -> RunSnapshot:
+        """End a run, whichever server works on it; the run as it ended. One that has ended stays as it is."""
+        return await self._ask("POST", f"{await self._run(run_id, project_id)}/cancel", RunSnapshot)
+
+    async def retry_run(
+        self, run_id: str, project_id: str | None = None, *, retry_id: str | None = None
+    ) -> RunSnapshot:
+        """Start a new run that does again what a failed or cancelled one did not complete, and keeps the rest.
+
+        The new run names the old one in ``retry_of``. With a ``retry_id`` (a UUID), which becomes its id, asking
+        again is the same as asking once.
+        """
+        body = {} if retry_id is None else {"run_id": retry_id}
+        return await self._ask("POST", f"{await self._run(run_id, project_id)}/retry", RunSnapshot, json=body)
 
     async def list_artifacts(self, run_id: str, project_id: str | None = None) -> list[ArtifactInfo]:
         """What the agents of a run left behind, newest first, without content."""
@@ -216,6 +243,10 @@ class RunClient:
                 raise RunClientError("the token's user is a member of no project")
             project_id = projects[0].id
         return f"projects/{project_id}"
+
+    async def _run(self, run_id: str, project_id: str | None) -> str:
+        project_id = project_id or (await self.get_run(run_id)).project_id
+        return f"projects/{project_id}/agent-runs/{run_id}"
 
     async def _ask(self, method: str, path: str, kind: type[_T], **options: Any) -> _T:
         """The answer to one request as a ``kind``."""

@@ -7,6 +7,7 @@ from functools import cached_property
 
 from realtime.access import AccessWatch
 from realtime.broadcaster import Broadcaster
+from realtime.counts import SpendingCounts
 from realtime.frames import Limits
 from realtime.metrics import Metrics
 from realtime.origins import Origins
@@ -29,6 +30,7 @@ class Backend:
     broadcaster: Broadcaster
     access: AccessWatch
     limits: Limits = field(default_factory=Limits)
+    spending: SpendingCounts = field(default_factory=SpendingCounts)
 
     @cached_property
     def origins(self) -> Origins:
@@ -38,7 +40,7 @@ class Backend:
     @cached_property
     def metrics(self) -> Metrics:
         """What is counted."""
-        metrics = Metrics(self.broadcaster.counts)
+        metrics = Metrics(self.broadcaster.counts, self.spending)
         metrics.runs_in_memory.set_function(lambda: self.broadcaster.runs)
         metrics.tail_bytes.set_function(lambda: self.broadcaster.tail_bytes)
         return metrics

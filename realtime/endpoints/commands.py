@@ -20,6 +20,7 @@ from realtime.frames import (
     Acked,
     ErrorCode,
     Finished,
+    Ref,
     ResetFrame,
     Subscribe,
     Subscribed,
@@ -32,7 +33,7 @@ from realtime.ports import Membership, RefusedError
 from realtime.protocol import ProtocolError, error_frame, judge_ack
 from realtime.quotas import TooManyError
 from realtime.roles import Action
-from realtime.snapshot import RunSnapshot
+from realtime.snapshot import RunSnapshot, terminal_event
 from realtime.subscription import Ending
 from realtime.tokens import Principal
 
@@ -90,19 +91,17 @@ class RunCommands:
         resumed = given and cursor != 0
         if isinstance(start, Reset):
             self._backend.metrics.reset(start.reason, resumed=resumed)
-            frame = ResetFrame(
-                run_id=key.run_id, reason=start.reason, snapshot=run, cursor=start.cursor, ref=command.ref
-            ).encode()
+            self._tell_state(run, start.reason, command.ref)
         else:
-            frame = Subscribed(
+            subscribed = Subscribed(
                 run_id=key.run_id,
                 snapshot=run,
                 cursor=start.cursor,
                 head=run.last_event_id,
                 resumed=given,
                 ref=command.ref,
-            ).encode()
-        self._outlet.send(frame)
+            )
+            self._outlet.send(subscribed.encode())
         self._follow(watch, run, resumed=resumed and not isinstance(start, Reset))
 
     def _begin(self, command: Subscribe, principal: Principal, run: RunSnapshot, cursor: int) -> Watch:
@@ -161,9 +160,15 @@ class RunCommands:
             return
         watch.jump(run.last_event_id)
         self._backend.metrics.reset(ResetReason.EXPIRED, resumed=False)
-        frame = ResetFrame(run_id=run.id, reason=ResetReason.EXPIRED, snapshot=run, cursor=watch.cursor)
-        self._outlet.send(frame.encode())
+        self._tell_state(run, ResetReason.EXPIRED)
         self._follow(watch, run)
+
+    def _tell_state(self, run: RunSnapshot, reason: ResetReason, ref: Ref = None) -> None:
+        """Reset the client to the run as it is now. One that has ended brings its terminal event, log or no log."""
+        cursor = run.last_event_id - 1 if run.ended else run.last_event_id
+        self._outlet.send(ResetFrame(run_id=run.id, reason=reason, snapshot=run, cursor=cursor, ref=ref).encode())
+        if run.ended:
+            self._outlet.send(terminal_event(run).text)
 
     def _forbid(self, run_id: str) -> None:
         """The user's role was taken away, or is now one that may not watch."""

@@ -1,4 +1,4 @@
-"""Agents, projects and runs: the catalogue, starting a run, snapshots."""
+"""Agents, projects and runs: the catalogue, starting, cancelling and retrying a run, snapshots."""
 
 from __future__ import annotations
 
@@ -11,17 +11,29 @@ from quart import Blueprint, Response, request
 from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
+from realtime.events import RunKey
 from realtime.ports import RunRequest
 from realtime.roles import Action
+from realtime.snapshot import RunSnapshot
 
 PIPELINE_MODES = ["sequential", "parallel"]
 
 
 class StartRun(msgspec.Struct, forbid_unknown_fields=True):
-    """Which agents to run, ``sequential`` or ``parallel``; and the run's id, where the client chooses it."""
+    """Which agents to run, ``sequential`` or ``parallel``, and the run's id, where the client chooses it.
+
+    ``use_cache`` false: a model that costs something is asked even what it was asked before.
+    """
 
     agents_selected: tuple[str, ...] = ()
     pipeline_mode: Annotated[str, msgspec.Meta(extra_json_schema={"enum": PIPELINE_MODES})] = "sequential"
+    run_id: UUID | None = None
+    use_cache: bool = True
+
+
+class RetryRun(msgspec.Struct, forbid_unknown_fields=True):
+    """The id of the new run, where the client chooses it."""
+
     run_id: UUID | None = None
 
 
@@ -46,13 +58,12 @@ def runs_blueprint(backend: Backend) -> Blueprint:
         wanted = RunRequest(
             agents_selected=body.agents_selected,
             pipeline_mode=body.pipeline_mode,
-            run_id=None if body.run_id is None else str(body.run_id),
+            run_id=_text(body.run_id),
+            use_cache=body.use_cache,
         )
         with backend.quotas.telling():
             run = await backend.runs.start_run(principal.tenant, project_id, wanted, principal.user_id)
-        response = answer(run, 201)
-        response.headers["Location"] = f"/api/v1/projects/{project_id}/agent-runs/{run.id}"
-        return response
+        return _accepted(run)
 
     @blueprint.get("/projects/<project_id>/agent-runs")
     async def list_runs(project_id: str) -> Response:
@@ -67,4 +78,30 @@ def runs_blueprint(backend: Backend) -> Blueprint:
         principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
         return answer(await find_run_of(backend, principal, project_id, run_id))
 
+    @blueprint.post("/projects/<project_id>/agent-runs/<run_id>/cancel")
+    async def cancel_run(project_id: str, run_id: str) -> Response:
+        principal, project_id, _ = await enter_project(backend, project_id, Action.CANCEL_RUN)
+        run = await find_run_of(backend, principal, project_id, run_id)
+        return answer(await backend.runs.cancel_run(RunKey(principal.tenant, run.id), principal.user_id))
+
+    @blueprint.post("/projects/<project_id>/agent-runs/<run_id>/retry")
+    async def retry_run(project_id: str, run_id: str) -> Response:
+        principal, project_id, _ = await enter_project(backend, project_id, Action.START_RUN)
+        run = await find_run_of(backend, principal, project_id, run_id)
+        body = await read_body(RetryRun) if await request.get_data() else RetryRun()
+        key = RunKey(principal.tenant, run.id)
+        with backend.quotas.telling():
+            return _accepted(await backend.runs.retry_run(key, _text(body.run_id), principal.user_id))
+
     return blueprint
+
+
+def _accepted(run: RunSnapshot) -> Response:
+    """The answer to whoever asked for a new run."""
+    response = answer(run, 201)
+    response.headers["Location"] = f"/api/v1/projects/{run.project_id}/agent-runs/{run.id}"
+    return response
+
+
+def _text(id: UUID | None) -> str | None:
+    return None if id is None else str(id)

@@ -5,6 +5,7 @@ from orchestrator.ports import LanguageModel
 from orchestrator.store import DatabaseInUseError, MigrationReport, NewerSchemaError, OlderSchemaError
 from realtime.wiring.admin import Administration, LastOwnerError, administer
 from realtime.wiring.callers import LOCAL, Caller, MissingError, Seat, find_seat
+from realtime.wiring.cancelling import cancel_run
 from realtime.wiring.credentials import Admission, admit, mint_token, new_sign_in_link
 from realtime.wiring.home import Home, open_home
 from realtime.wiring.opening import (
@@ -15,6 +16,7 @@ from realtime.wiring.opening import (
     migrate,
     printable_url,
 )
+from realtime.wiring.usage import read_usage
 
 __all__ = [
     "LOCAL",
@@ -35,6 +37,7 @@ __all__ = [
     "StoreError",
     "administer",
     "admit",
+    "cancel_run",
     "check_project_slug",
     "check_tenant_slug",
     "find_seat",
@@ -44,4 +47,5 @@ __all__ = [
     "new_sign_in_link",
     "open_home",
     "printable_url",
+    "read_usage",
 ]

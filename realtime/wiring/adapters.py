@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from orchestrator.budget import TokenBudget
 from orchestrator.documents import read_document
 from orchestrator.errors import StoreError
 from orchestrator.pipeline import CATALOGUE
 from orchestrator.records import NO_QUOTA, Quota, RunRecord, SavedEvent
 from orchestrator.service import Orchestrator
+from orchestrator.spending import MonthUsage
 from orchestrator.store import Store
 from orchestrator.store.acks import AckRecord
 from realtime.broadcaster import Broadcaster
@@ -26,6 +28,7 @@ from realtime.ports import (
     Membership,
     ProjectInfo,
     RunRequest,
+    UsageInfo,
     User,
 )
 from realtime.shared_reads import SharedReads
@@ -44,6 +47,18 @@ def to_snapshot(record: RunRecord) -> RunSnapshot:
     """A run's rows as delivery shows them, now."""
     steps = [{**msgspec.to_builtins(step), "reason": step.retry_reason} for step in record.steps]
     return reshape(record, RunSnapshot, steps=steps, server_time=rfc3339())
+
+
+def to_usage(usage: MonthUsage, limit: int | None) -> UsageInfo:
+    """A month's tokens as delivery shows them."""
+    return reshape(
+        usage,
+        UsageInfo,
+        limit=limit,
+        remaining=None if limit is None else usage.remaining(limit),
+        warning=limit is not None and usage.is_warning(limit),
+        resets_at=usage.resets_at,
+    )
 
 
 class BroadcastPublisher:
@@ -154,11 +169,17 @@ class StoredRuns:
     """`realtime.ports.RunService` over the orchestrator and its store."""
 
     def __init__(
-        self, store: Store, orchestrator: Orchestrator, notice: str | None, document_quota: Quota = NO_QUOTA
+        self,
+        store: Store,
+        orchestrator: Orchestrator,
+        budget: TokenBudget,
+        notice: str | None,
+        document_quota: Quota = NO_QUOTA,
     ) -> None:
         self._store = store
         self._document_quota = document_quota
         self._orchestrator = orchestrator
+        self._budget = budget
         self._notice = notice
         self._snapshots = SharedReads(self._read_runs, lambda key: key)
 
@@ -189,7 +210,19 @@ class StoredRuns:
             pipeline_mode=request.pipeline_mode,
             run_id=request.run_id,
             started_by=started_by,
+            use_cache=request.use_cache,
         )
+        return to_snapshot(record)
+
+    @refusing
+    async def cancel_run(self, key: RunKey, cancelled_by: str) -> RunSnapshot:
+        """End the run and stop work on it; one that has ended stays as it is."""
+        return to_snapshot(await self._orchestrator.cancel_run(key.tenant, key.run_id, cancelled_by))
+
+    @refusing
+    async def retry_run(self, key: RunKey, retry_id: str | None, started_by: str) -> RunSnapshot:
+        """Accept a run that does again what that run did not complete."""
+        record = await self._orchestrator.retry_run(key.tenant, key.run_id, retry_id=retry_id, started_by=started_by)
         return to_snapshot(record)
 
     async def get_run(self, key: RunKey) -> RunSnapshot | None:
@@ -205,6 +238,11 @@ class StoredRuns:
     async def list_runs(self, tenant: str, project_id: str, limit: int, before: str | None) -> Sequence[RunSnapshot]:
         """Runs of a project, newest first."""
         return [to_snapshot(record) for record in await self._store.runs.list_runs(tenant, project_id, limit, before)]
+
+    @refusing
+    async def usage(self, tenant: str) -> UsageInfo:
+        """What the tenant has spent in this month, and what is left."""
+        return to_usage(await self._budget.usage(tenant), self._budget.limit)
 
     @refusing
     async def list_documents(self, tenant: str, project_id: str) -> Sequence[DocumentInfo]:

@@ -111,6 +111,20 @@ async def check_role(store: Store, seat: Seat, action: Action) -> None:
     )
 
 
+async def project_of_run(store: Store, user: User, run_id: str, action: Action) -> str | None:
+    """The project of the run, in which the user may do ``action``; None: their tenant has no such run.
+
+    Raises:
+        MissingError: they may not.
+
+    """
+    run = await store.runs.get_run(user.tenant, run_id)
+    if run is None:
+        return None
+    await check_role(store, Seat(user, run.project_id), action)
+    return run.project_id
+
+
 async def check_tenant(store: Store, tenant: str) -> None:
     """Return where there is such a tenant.
 

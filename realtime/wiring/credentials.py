@@ -10,7 +10,7 @@ from realtime.roles import Action
 from realtime.settings import Settings
 from realtime.tokens import Tokens, hash_code, make_tokens, new_code
 from realtime.wiring.adapters import StoredAccounts
-from realtime.wiring.callers import Caller, Seat, check_role, find_seat, find_user
+from realtime.wiring.callers import Caller, find_seat, find_user, project_of_run
 from realtime.wiring.opening import open_store, read_secret
 
 
@@ -54,7 +54,7 @@ async def admit(settings: Settings, caller: Caller, action: Action, run_id: str 
             user, project_id = seat.user, seat.project_id
         else:
             user = await find_user(store, caller)
-            project_id = await _project_of_run(store, user, run_id, action)
+            project_id = await project_of_run(store, user, run_id, action)
         return Admission(tokens_of(settings, store).issue(user, settings.session_ttl_s), project_id)
 
 
@@ -76,11 +76,3 @@ async def sign_in_link(accounts: Accounts, user: User, base_url: str, ttl_s: int
     code = new_code()
     await accounts.add_code(hash_code(code), user, ttl_s)
     return f"{base_url.rstrip('/')}/sign-in?code={code}"
-
-
-async def _project_of_run(store: Store, user: User, run_id: str, action: Action) -> str | None:
-    run = await store.runs.get_run(user.tenant, run_id)
-    if run is None:
-        return None
-    await check_role(store, Seat(user, run.project_id), action)
-    return run.project_id

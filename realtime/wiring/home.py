@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 
 import structlog
 from quart import Quart
 
 from orchestrator.agents import AGENTS
 from orchestrator.budget import BudgetedModel, TokenBudget
+from orchestrator.cache import CachedAgent, CacheLimits
 from orchestrator.clock import SystemClock
 from orchestrator.lease import Leases
-from orchestrator.llm.offline import OfflineModel
-from orchestrator.ports import Clock, LanguageModel
+from orchestrator.ports import Agent, LanguageModel
 from orchestrator.records import Quota
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
@@ -23,6 +24,7 @@ from orchestrator.store import Store
 from realtime.access import AccessWatch
 from realtime.app import create_app
 from realtime.broadcaster import Broadcaster
+from realtime.counts import SpendingCounts
 from realtime.endpoints.backend import Backend
 from realtime.frames import Limits
 from realtime.ports import DocumentInfo, UnavailableError, User
@@ -31,6 +33,7 @@ from realtime.tokens import Tokens
 from realtime.wiring.adapters import BroadcastPublisher, StoredAccounts, StoredLog, StoredRuns
 from realtime.wiring.callers import LOCAL, MissingError, Seat, ensure_local, find_local
 from realtime.wiring.credentials import sign_in_link, tokens_of
+from realtime.wiring.models import context_tokens_of, model_of
 from realtime.wiring.opening import open_store
 
 _log = structlog.get_logger(__name__)
@@ -52,7 +55,7 @@ class Home:
         tokens: Tokens,
         local: Seat | None,
         *,
-        model: LanguageModel | None = None,
+        model: LanguageModel,
     ) -> None:
         self.settings = settings
         self.local = local
@@ -61,18 +64,19 @@ class Home:
         broadcaster = Broadcaster(log)
         self.store = store
         document_quota = Quota(tenant=settings.tenant_document_bytes, user=settings.user_document_bytes)
-        clock = SystemClock()
-        model = model or OfflineModel(clock, settings.pace_s)
-        self.orchestrator = _orchestrator(settings, store, broadcaster, model, clock)
+        spending = SpendingCounts(AGENTS)
+        budget = TokenBudget(store.tokens, settings.monthly_tokens, spending)
+        self.orchestrator = _orchestrator(settings, store, broadcaster, model, budget)
         self.backend = Backend(
             settings=settings,
-            runs=StoredRuns(store, self.orchestrator, _notice(settings), document_quota),
+            runs=StoredRuns(store, self.orchestrator, budget, _notice(settings), document_quota),
             log=log,
             accounts=accounts,
             tokens=tokens,
             broadcaster=broadcaster,
             access=AccessWatch(accounts),
             limits=Limits(identify_s=settings.identify_timeout_s),
+            spending=spending,
         )
         self.app: Quart = create_app(self.backend)
 
@@ -140,6 +144,7 @@ class Home:
             dropped = await self.store.drop_logs(tenant, self.settings.retention_days)
             if dropped:
                 _log.info("dropped old logs", tenant=tenant, runs=len(dropped))
+            await self.store.answers.drop_expired(tenant, self.settings.cache_days)
 
 
 async def _every(interval_s: float, chore: Callable[[], Awaitable[None]]) -> None:
@@ -159,31 +164,35 @@ async def open_home(settings: Settings, *, model: LanguageModel | None = None) -
     """The home of ``settings`` with its store. Who goes on to `Home.orchestrate` must hold it with `hold_home`.
 
     A home in SQLite is made on first use, with the local user and project; on PostgreSQL they are there once a
-    command has meant them. ``model`` answers the agents instead of the offline model.
+    command has meant them. ``model`` answers the agents instead of the one that the settings name.
 
     Raises:
+        SettingsError: the model that they name cannot be asked.
         StoreError: its files or its database cannot be used, or are not of this release.
 
     """
     async with await open_store(settings) as store:
         local = await (ensure_local(store) if settings.database_url is None else find_local(store))
-        yield Home(settings, store, tokens_of(settings, store), local, model=model)
+        async with contextlib.nullcontext(model) if model else model_of(settings, SystemClock()) as answering:
+            yield Home(settings, store, tokens_of(settings, store), local, model=answering)
 
 
 def _orchestrator(
-    settings: Settings, store: Store, broadcaster: Broadcaster, model: LanguageModel, clock: Clock
+    settings: Settings, store: Store, broadcaster: Broadcaster, model: LanguageModel, budget: TokenBudget
 ) -> Orchestrator:
-    budget = TokenBudget(settings.monthly_tokens, clock)
+    clock = SystemClock()
     publisher = BroadcastPublisher(broadcaster)
     runner = Runner(
         runs=store.runs,
         documents=store.documents,
         publisher=publisher,
         agents=AGENTS,
-        model=BudgetedModel(model, budget),
+        caching_agents=_caching_agents(settings, store),
+        model_for=partial(BudgetedModel, model, budget),
         retry=RetryPolicy(settings.retry_delays_s),
         clock=clock,
         leases=Leases(store.runs, clock, settings.lease_s),
+        context_tokens=context_tokens_of(settings),
     )
     return Orchestrator(
         store.runs,
@@ -197,8 +206,16 @@ def _orchestrator(
     )
 
 
+def _caching_agents(settings: Settings, store: Store) -> Mapping[str, Agent]:
+    """Agents that answer from the cache what they were asked before, where the model costs something."""
+    if settings.llm_base_url is None or settings.cache_days == 0:
+        return AGENTS
+    limits = CacheLimits(days=settings.cache_days, size=settings.cache_bytes)
+    return {agent_type: CachedAgent(agent, store.answers, limits) for agent_type, agent in AGENTS.items()}
+
+
 def _notice(settings: Settings) -> str | None:
-    if settings.pace_s == 0:
+    if settings.pace_s == 0 or settings.llm_base_url is not None:
         return None
     return (
         f"Offline model, paced: the work of each agent is spread over about {settings.pace_s:g} s "

@@ -14,11 +14,11 @@ from orchestrator.store import (
     MigrationReport,
     PoolSettings,
     Store,
-    hold_server_lock,
     migrate_postgres_store,
     migrate_sqlite_store,
     open_postgres_store,
     open_sqlite_store,
+    share_server_lock,
 )
 from orchestrator.store.base import PROJECT_SLUG, check_slug
 from realtime.settings import Settings
@@ -51,17 +51,17 @@ async def open_store(settings: Settings) -> Store:
 
 @contextlib.asynccontextmanager
 async def hold_home(settings: Settings) -> AsyncIterator[None]:
-    """Be the one process that serves the home, and its PostgreSQL database where it has one.
+    """Be the one process that serves the home, and one of those that serve its PostgreSQL database where it has one.
 
     Raises:
         HomeLockedError: another process has the home.
-        DatabaseInUseError: another server, maybe on another machine, has the database.
+        DatabaseInUseError: the tables of the database are being changed.
 
     """
     _make(settings.home)
     url = settings.database_url
     with _locked(settings.home):
-        async with contextlib.nullcontext() if url is None else hold_server_lock(url):
+        async with contextlib.nullcontext() if url is None else share_server_lock(url):
             yield
 
 
@@ -72,7 +72,7 @@ async def migrate(settings: Settings) -> MigrationReport:
 
     Raises:
         HomeLockedError: a server has the home, whose files are to be migrated.
-        DatabaseInUseError: a server has the PostgreSQL database.
+        DatabaseInUseError: servers use the PostgreSQL database.
         NewerSchemaError: a newer release has written there.
         StoreError: there is no store, or it cannot be reached, read or written.
 

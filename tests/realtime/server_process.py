@@ -1,7 +1,8 @@
-"""A server in a process of its own, that tests may kill; its agents wait until a file is there.
+"""A server in a process of its own, that tests may kill or freeze; its agents wait until a file is there.
 
-Run as a program: ``server_process.py HOME [DATABASE_URL]``. It prints its URL and a token, then serves. An agent
-answers once the file ``go-{agent_type}`` stands in the home.
+Run as a program: ``server_process.py HOME GATES``, with settings in ``RUNCAST_...`` variables. It prints its URL, a
+token and the project, then serves. An agent answers once the file ``go-{agent_type}`` stands in the folder GATES;
+where ``die-{agent_type}`` stands there, it kills its process instead.
 """
 
 from __future__ import annotations
@@ -30,26 +31,34 @@ class FileGatedModel:
 
     name = "file-gated"
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, gates: Path) -> None:
+        self._gates = gates
+
+    def estimate(self, request: ModelRequest) -> int:
+        return 100
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[ModelChunk]:
         yield ModelProgress(10, "Waiting")
-        while not (self._home / f"go-{request.agent_type}").exists():
+        while not (self._gates / f"go-{request.agent_type}").exists():
+            if (self._gates / f"die-{request.agent_type}").exists():
+                os.kill(os.getpid(), signal.SIGKILL)
             await asyncio.sleep(0.01)
         yield ModelText(ANSWERS[request.agent_type])
         yield ModelUsage(100)
 
 
 class ServerProcess:
-    """A server that runs as a child of this process."""
+    """A server that runs as a child of this process; ``settings`` are by their names, and the same at each start."""
 
-    def __init__(self, home: Path, database_url: str | None) -> None:
-        self._place = [str(home)] if database_url is None else [str(home), database_url]
+    def __init__(self, home: Path, database_url: str | None, gates: Path | None, settings: dict[str, object]) -> None:
         self.url = ""
         self.token = ""
         self.project = ""
         self._home = home
+        self._gates = gates or home
+        self._settings = {name: value for name, value in settings.items() if value is not None}
+        if database_url is not None:
+            self._settings["database_url"] = database_url
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -59,12 +68,14 @@ class ServerProcess:
 
     async def start(self) -> Self:
         """Start it and return when it serves."""
+        settings = {f"RUNCAST_{name.upper()}": str(value) for name, value in self._settings.items()}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             __file__,
-            *self._place,
+            str(self._home),
+            str(self._gates),
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))},
+            env={**os.environ, **settings, "PYTHONPATH": os.pathsep.join(map(str, (TESTS.parent, TESTS)))},
         )
         assert self._process.stdout is not None
         self.url, self.token, self.project = (await self._process.stdout.readline()).decode().split()
@@ -72,26 +83,51 @@ class ServerProcess:
 
     def release(self, *agents: str) -> None:
         """Let these agents answer, in this and every later process."""
-        for agent in agents:
-            (self._home / f"go-{agent}").touch()
+        self._put("go", agents)
+
+    def poison(self, *agents: str) -> None:
+        """Let these agents kill their process as soon as they work, this and every later one."""
+        self._put("die", agents)
 
     async def kill(self) -> None:
         """SIGKILL: nothing is said or saved any more."""
-        assert self._process is not None
-        self._process.kill()
-        await self._process.wait()
+        await self._end(signal.SIGKILL)
 
     async def terminate(self) -> int:
         """SIGTERM; the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def died(self) -> int:
+        """Wait for it to end by itself; the exit code."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
         return await self._process.wait()
+
+    def freeze(self) -> None:
+        """SIGSTOP: nothing happens in it any more, and everybody takes it for alive."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on as if nothing had happened."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    async def _end(self, how: signal.Signals) -> int:
+        assert self._process is not None
+        self._process.send_signal(how)
+        return await self._process.wait()
+
+    def _put(self, kind: str, agents: tuple[str, ...]) -> None:
+        for agent in agents:
+            (self._gates / f"{kind}-{agent}").touch()
 
 
 @contextlib.asynccontextmanager
-async def server_process(home: Path, database_url: str | None = None) -> AsyncIterator[ServerProcess]:
-    """A started server; it is killed in the end, whatever came."""
-    process = ServerProcess(home, database_url)
+async def server_process(
+    home: Path, database_url: str | None = None, *, gates: Path | None = None, **settings: object
+) -> AsyncIterator[ServerProcess]:
+    """A started server; it is killed in the end, whatever came. Its agents look into ``gates``, else the home."""
+    process = ServerProcess(home, database_url, gates, settings)
     try:
         yield await process.start()
     finally:
@@ -99,16 +135,16 @@ async def server_process(home: Path, database_url: str | None = None) -> AsyncIt
             await process.kill()
 
 
-async def _serve(home: Path, database_url: str | None = None) -> None:
-    settings = Settings(port=0, home=home, log_level="error", database_url=database_url)
-    if database_url is not None:
+async def _serve(home: Path, gates: Path) -> None:
+    settings = Settings.from_environment(port=0, home=home, log_level="error")
+    if settings.database_url is not None:
         await mint_token(settings, LOCAL)
 
     def ready(url: str, opened: Home) -> None:
         print(url, opened.issue_token(), opened.project_id, flush=True)
 
-    await serve(settings, ready=ready, model=FileGatedModel(home))
+    await serve(settings, ready=ready, model=FileGatedModel(gates))
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1]), *sys.argv[2:]))
+    asyncio.run(_serve(*map(Path, sys.argv[1:])))

@@ -66,7 +66,19 @@ def test_help_and_version_load_nothing_heavy() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *([], ["serve"], ["token"], ["import"], ["run"], ["watch"], ["demo"], ["migrate"], ["admin"]),
+        *(
+            [],
+            ["serve"],
+            ["token"],
+            ["import"],
+            ["run"],
+            ["watch"],
+            ["cancel"],
+            ["retry"],
+            ["demo"],
+            ["migrate"],
+            ["admin"],
+        ),
         *(["admin", "tenant", name] for name in ("add", "list")),
         *(["admin", "project", name] for name in ("add", "list")),
         *(["admin", "member", name] for name in ("set", "remove", "list")),
@@ -87,6 +99,8 @@ def test_every_command_explains_itself(command: list[str]) -> None:
         (["run", "missing.md"], "missing.md"),
         (["import"], "PATH"),
         (["watch", "not-a-uuid"], "UUID"),
+        (["cancel", "not-a-uuid"], "UUID"),
+        (["retry"], "RUN_ID"),
         (["watch", NOBODYS_RUN, "--last-event-id", "-1"], "last-event-id"),
         (["serve", "--port", "70000"], "port"),
         (["run", "--url", "http://127.0.0.1:9"], "RUNCAST_TOKEN"),
@@ -107,6 +121,8 @@ def test_bad_use_exits_2(arguments: list[str], complaint: str) -> None:
     ("arguments", "environment", "complaint"),
     [
         (["watch", NOBODYS_RUN], {}, "There is no home"),
+        (["cancel", NOBODYS_RUN], {}, "There is no home"),
+        (["retry", NOBODYS_RUN], {}, "There is no home"),
         (["run", "--url", "http://127.0.0.1:9"], {"RUNCAST_TOKEN": "t"}, "does not answer"),
         (["import", "empty"], {}, "no Markdown or text files found in empty"),
     ],

@@ -1,4 +1,4 @@
-"""The command ``runcast`` over PostgreSQL: set-up, one server per database, and a password that is never shown."""
+"""The command ``runcast`` over PostgreSQL: set-up, servers that share it, and a password that is never shown."""
 
 from __future__ import annotations
 
@@ -80,22 +80,26 @@ def test_serve_makes_nobody_and_says_how_to_sign_in(postgres_url: str) -> None:
     assert password_of(postgres_url) not in serving + hint + out + err
 
 
-def test_database_served_elsewhere_is_not_served_twice(postgres_url: str, spec: str) -> None:
-    """One server per database, whatever its home; commands that need no server go on working beside it."""
-    process = spawn("serve", "--port", "0", "--home", "one", RUNCAST_DATABASE_URL=postgres_url)
+def test_database_is_served_by_several_homes_and_not_migrated_meanwhile(postgres_url: str, spec: str) -> None:
+    """Servers and runs of other homes work beside one that serves; only the tables have to wait for all of them."""
+    shared = {"RUNCAST_DATABASE_URL": postgres_url}
+    servers = [spawn("serve", "--port", "0", "--home", home, **shared) for home in ("one", "two")]
     try:
-        read_until(process, "^Serving")
-        for command in (["serve", "--port", "0"], ["run"]):
-            code, _, err = finish(spawn(*command, "--home", "two", RUNCAST_DATABASE_URL=postgres_url))
-            assert (code, len(err.splitlines())) == (1, 1)
-            assert "Another server uses the database at " in err
-            assert ("name it with --url" in err) == (command == ["run"])
-            assert password_of(postgres_url) not in err
-        told("import", spec, "--home", "two", RUNCAST_DATABASE_URL=postgres_url)
+        for process in servers:
+            read_until(process, "^Serving")
+        told("import", spec, "--home", "three", **shared)
+        code, out, err = finish(spawn("run", "--home", "three", "--agents", "ba_consultant", **shared))
+        assert (code, out.splitlines()[-1].endswith(" complete - 100% all done")) == (0, True), err
+        line = refused("migrate", **shared)
+        assert "A server uses the database at " in line
+        assert "Stop every server first" in line
+        assert password_of(postgres_url) not in line + err
     finally:
-        process.send_signal(signal.SIGTERM)
-        code, _, err = finish(process)
-    assert code == 0, err
+        for process in servers:
+            process.send_signal(signal.SIGTERM)
+        ends = [finish(process) for process in servers]
+    assert [code for code, _, _ in ends] == [0, 0], ends
+    assert told("migrate", **shared) == "up to date\n"
 
 
 def test_server_of_the_home_with_other_data_is_not_taken_for_the_one_meant(postgres_url: str, spec: str) -> None:

@@ -30,8 +30,12 @@ def reset(number: int) -> Reset:
     step = StepSnapshot(
         id="s2", agent_type="ba_consultant", position=1, status="running", progress_pct=30, progress_label="Reading"
     )
-    run = msgspec.convert(snapshot(number), RunSnapshot)
-    return Reset(RUN, number, "log_expired", msgspec.structs.replace(run, steps=(step,)))
+    return Reset(RUN, number, "log_expired", with_step(step, number))
+
+
+def with_step(step: StepSnapshot, number: int = 1) -> RunSnapshot:
+    """The run as of event ``number`` with one step."""
+    return msgspec.structs.replace(msgspec.convert(snapshot(number), RunSnapshot), steps=(step,))
 
 
 QUEUED = event(1, "queued", position=1, total_steps=3)
@@ -47,10 +51,14 @@ RUNNING = event(2, "running", progress_pct=40, progress_label="Reading a.md", at
             event(3, "running", progress_pct=40, progress_label="Waiting", retry_at="12:00", reason="no answer"),
             "3 running qa_consultant 40% Waiting (again at 12:00: no answer)",
         ),
+        (
+            event(3, "running", progress_pct=0, progress_label="Starts", attempt=2),
+            "3 running qa_consultant 0% attempt 2, after an interruption: Starts",
+        ),
         (event(4, "complete", tokens_used=12), "4 complete qa_consultant 100% 12 tokens"),
         (
             event(4, "complete", tokens_used=0, cached=True, reused=True),
-            "4 complete qa_consultant 100% 0 tokens, cached, reused",
+            "4 complete qa_consultant 100% 0 tokens, answered from the cache, kept from the run before",
         ),
         (
             event(4, "error", error_code="STEP_FAILED", message="broke"),
@@ -62,6 +70,10 @@ RUNNING = event(2, "running", progress_pct=40, progress_label="Reading a.md", at
         ),
         (ended(5), "5 complete - 40% all done"),
         (ended(5, error=True, error_code="CANCELLED", message="by you"), "5 complete - 40% CANCELLED: by you"),
+        (
+            ended(5, error=True, error_code="CANCELLED", message="The run was cancelled.", cancelled_by="u1"),
+            "5 complete - 40% CANCELLED: The run was cancelled. By user u1.",
+        ),
         (event(6, "novel"), "6 novel qa_consultant 40%"),
         (reset(7), "7 reset - 30% continues from event 7: log_expired"),
     ],
@@ -71,6 +83,45 @@ def test_event_in_plain_has_five_fields(item: RunEvent | Reset, line: str) -> No
     board = Board()
     board.apply(RUNNING)
     assert plain_line(item, board.apply(item)) == line
+
+
+def test_attempt_after_a_wait_is_no_interruption() -> None:
+    """Only an attempt that follows another without a wait is told as one that was interrupted."""
+    board = Board()
+    board.apply(event(1, "running", progress_pct=7, progress_label="Waits", attempt=1, retry_at="12:00", reason="x"))
+    begun = board.apply(event(2, "running", progress_pct=0, progress_label="Starts", attempt=2))
+    assert (begun.status, begun.label) == ("running", "attempt 2: Starts")
+    going_on = board.apply(event(3, "running", progress_pct=9, progress_label="Reads", attempt=2))
+    assert going_on.label == "attempt 2: Reads"
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "label"),
+    [
+        ({"retry_at": "12:00", "reason": "no answer"}, "waiting", "Reading (again at 12:00: no answer)"),
+        ({"stalled": True}, "stalled", "Reading"),
+        ({"attempt": 2}, "running", "attempt 2: Reading"),
+    ],
+)
+def test_step_under_way_looks_the_same_from_its_event_and_its_snapshot(
+    told: dict[str, Any], status: str, label: str
+) -> None:
+    """Waiting, stalled or tried again: who comes by a reset sees what those see who were there."""
+    progress = {"progress_pct": 30, "progress_label": "Reading", "attempt": 1, **told}
+    by_event = Board().apply(event(1, "running", **progress))
+    step = StepSnapshot(id="s1", agent_type="qa_consultant", position=1, status="running", **progress)
+    board = Board()
+    board.apply(msgspec.structs.replace(reset(1), snapshot=with_step(step)))
+    assert board.rows["s1"] == by_event
+    assert (by_event.status, by_event.label) == (status, label)
+
+
+def test_completed_step_in_a_reset_tells_how_it_came_about() -> None:
+    """A snapshot says of a step that it was reused, as its event did."""
+    step = StepSnapshot(id="s1", agent_type="a", position=1, status="completed", progress_pct=100, reused=True)
+    board = Board()
+    board.apply(msgspec.structs.replace(reset(1), snapshot=with_step(step)))
+    assert board.rows["s1"].label == "0 tokens, kept from the run before"
 
 
 def test_label_that_steers_a_terminal_is_made_harmless() -> None:

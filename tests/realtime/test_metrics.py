@@ -125,7 +125,10 @@ async def test_no_series_has_a_label_per_run_tenant_or_user(tmp_path: Path) -> N
             if line.startswith("runcast_") and "{" in line
             for name in (part.split("=")[0] for part in line[line.index("{") + 1 : line.rindex("}")].split(","))
         }
-        assert names <= {"transport", "method", "status", "quota", "scope", "reason", "code", "kind", "version", "le"}
+        assert names <= {
+            *("transport", "method", "status", "quota", "scope", "reason", "code", "kind", "version", "le"),
+            "agent_type",
+        }
         for secret in (run.id, server.home.user.tenant, server.home.user.id, server.home.user.email):
             assert f'"{secret}"' not in text
 

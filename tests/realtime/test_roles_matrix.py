@@ -55,12 +55,15 @@ DEEDS: dict[Route, Deed] = {
     ("GET", "/projects/{project_id}/artifacts"): Deed(Action.READ, 200),
     ("GET", "/api/v1/events/agent-runs/{run_id}"): Deed(Action.STREAM, 200),
     ("POST", f"{_PROJECT}/agent-runs"): Deed(Action.START_RUN, 201, body=START),
+    ("POST", f"{_PROJECT}/agent-runs/{{run_id}}/cancel"): Deed(Action.CANCEL_RUN, 200),
+    ("POST", f"{_PROJECT}/agent-runs/{{run_id}}/retry"): Deed(Action.START_RUN, 201),
     ("POST", f"{_PROJECT}/documents"): Deed(
         Action.WRITE_DOCUMENTS, 201, body={"path": "more.md", "content": "# More"}
     ),
     ("DELETE", f"{_PROJECT}/documents/{{document_id}}"): Deed(Action.WRITE_DOCUMENTS, 204),
     ("GET", "/api/v1/agents"): Deed(None, 200),
     ("GET", "/api/v1/projects"): Deed(None, 200),
+    ("GET", "/api/v1/usage"): Deed(None, 200),
     ("POST", "/api/v1/session"): Deed(None, 200),
     ("DELETE", "/api/v1/session"): Deed(None, 204, nobody=204),
     ("GET", "/healthz"): Deed(None, 200, nobody=200),
@@ -73,7 +76,8 @@ DEEDS: dict[Route, Deed] = {
     ("POST", "/sign-in"): Deed(None, 403, nobody=403),
     ("POST", "/sign-out"): Deed(None, 403, nobody=403),
 }
-"""Every endpoint. The forms ask for our own Origin, which no caller here brings, whoever it is."""
+"""Every endpoint, in the order in which they are tried: a run is cancelled before it is retried. The forms ask
+for our own Origin, which no caller here brings, whoever it is."""
 ELSEWHERE: set[Route] = {("GET", "/")}
 """What depends on which projects the caller has at all."""
 

@@ -110,7 +110,7 @@ def _operation(operation: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
         ]
     if operation.bodies:
         content = {kind: {"schema": _schema(body, schemas)} for kind, body in operation.bodies.items()}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": operation.needs_body, "content": content}
     return described
 
 

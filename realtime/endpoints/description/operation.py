@@ -28,6 +28,7 @@ ERRORS: dict[str, tuple[int, str]] = {
     "NOT_FOUND": (404, "there is nothing under this address"),
     "METHOD_NOT_ALLOWED": (405, "this address does not take the method"),
     "RUN_ID_CONFLICT": (409, "the run id is taken by a run with another body or project"),
+    "NOT_RETRIABLE": (409, "the run has not ended, or it succeeded"),
     "DOCUMENT_TOO_LARGE": (413, "a document has more than 5 MB"),
     "PROJECT_TOO_LARGE": (413, "the documents of the project would have more than 64 MB together"),
     "REQUEST_ENTITY_TOO_LARGE": (413, "the whole request is larger than any may be"),
@@ -76,3 +77,4 @@ class Operation:
     """Whether the caller must be somebody."""
     parameters: tuple[Parameter, ...] = ()
     bodies: dict[str, Any] = field(default_factory=dict)
+    needs_body: bool = True

@@ -6,78 +6,26 @@ what a server answers.
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
-import msgspec
-
+from realtime.endpoints.description.bodies import (
+    FILES,
+    Agents,
+    Artifacts,
+    Documents,
+    Health,
+    Projects,
+    Readiness,
+    Runs,
+    Session,
+)
 from realtime.endpoints.description.operation import JSON, Answer, Operation, Parameter
 from realtime.endpoints.documents import Upload
-from realtime.endpoints.runs import StartRun
+from realtime.endpoints.runs import RetryRun, StartRun
 from realtime.endpoints.session import SessionToken
-from realtime.ports import AgentInfo, ArtifactInfo, DocumentInfo, ProjectInfo
+from realtime.ports import ArtifactInfo, UsageInfo
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot
 
 UUID = {"type": "string", "format": "uuid"}
-
-
-class Agents(msgspec.Struct):
-    """The catalogue of agents, in the order of a full pipeline."""
-
-    agents: tuple[AgentInfo, ...]
-
-
-class Projects(msgspec.Struct):
-    """The projects that the caller is a member of, by slug."""
-
-    projects: tuple[ProjectInfo, ...]
-
-
-class Documents(msgspec.Struct):
-    """Documents, each in its newest version, by path."""
-
-    documents: tuple[DocumentInfo, ...]
-
-
-class Runs(msgspec.Struct):
-    """A page of runs, newest first."""
-
-    runs: tuple[RunSnapshot, ...]
-
-
-class Artifacts(msgspec.Struct):
-    """Artifacts without their content, newest first."""
-
-    artifacts: tuple[ArtifactInfo, ...]
-
-
-class Session(msgspec.Struct):
-    """Who is signed in, and until when (seconds since the epoch)."""
-
-    tenant: str
-    email: str
-    expires_at: int
-
-
-class Health(msgspec.Struct):
-    """The process answers."""
-
-    status: Literal["ok"]
-    version: str
-
-
-class Readiness(msgspec.Struct):
-    """Whether the server takes new work."""
-
-    status: Literal["ready", "draining", "unavailable"]
-
-
-FILES: dict[str, Any] = {
-    "type": "object",
-    "properties": {"file": {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}},
-    "required": ["file"],
-}
-"""A form with any number of fields ``file``; the name of each is the document's path."""
 
 _PROJECT = ("INVALID_ID", "PROJECT_NOT_FOUND")
 _SENT = ("BAD_REQUEST", "REQUEST_ENTITY_TOO_LARGE")
@@ -99,6 +47,14 @@ OPERATIONS: tuple[Operation, ...] = (
         group="projects",
         summary="Your projects, and your role in each",
         answers={200: Answer("Those you are a member of.", Projects)},
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/usage",
+        name="getUsage",
+        group="projects",
+        summary="The tokens that your tenant has spent in this month",
+        answers={200: Answer("Counted over all of the tenant's projects, by the database's clock.", UsageInfo)},
     ),
     Operation(
         method="GET",
@@ -180,6 +136,40 @@ OPERATIONS: tuple[Operation, ...] = (
         action=Action.READ,
         answers={200: Answer("The snapshot, as of event last_event_id.", RunSnapshot)},
         errors=(*_PROJECT, "RUN_NOT_FOUND"),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_OF_PROJECT}/agent-runs/{{run_id}}/cancel",
+        name="cancelRun",
+        group="runs",
+        summary="End a run that is not wanted any more",
+        more="Whichever server works on it, also where that answers no more. Finished steps keep their artifacts, "
+        "the others end with STEP_CANCELLED, the run with CANCELLED. A run that has ended stays as it is.",
+        action=Action.CANCEL_RUN,
+        answers={200: Answer("The run as it ended.", RunSnapshot)},
+        errors=(*_PROJECT, "RUN_NOT_FOUND"),
+    ),
+    Operation(
+        method="POST",
+        path=f"{_OF_PROJECT}/agent-runs/{{run_id}}/retry",
+        name="retryRun",
+        group="runs",
+        summary="Do a run again that failed or was cancelled",
+        more="Starts a new run, retry_of that one: steps which that completed are complete from the start, reused "
+        "with their artifacts; the others run. With a run_id of your choice, asking twice starts one run.",
+        action=Action.START_RUN,
+        bodies={JSON: RetryRun},
+        needs_body=False,
+        answers={201: Answer("The new run, accepted.", RunSnapshot, headers={"Location": "Where the new run is."})},
+        errors=(
+            *_PROJECT,
+            *_SENT,
+            "RUN_NOT_FOUND",
+            "NOT_RETRIABLE",
+            "NO_DOCUMENTS",
+            "BUDGET_EXCEEDED",
+            "RUN_ID_CONFLICT",
+        ),
     ),
     Operation(
         method="GET",

@@ -11,8 +11,8 @@ from realtime.roles import Role
 
 REF = "#/components/schemas/{name}"
 
-_IDS = ("id", "project_id", "run_id", "artifact_id")
-_TIMES = ("created_at", "started_at", "completed_at", "server_time")
+_IDS = ("id", "project_id", "run_id", "artifact_id", "retry_of")
+_TIMES = ("created_at", "started_at", "completed_at", "server_time", "retry_at", "resets_at")
 _TEXTS: dict[str, dict[str, Any]] = {
     **{name: {"format": "uuid"} for name in _IDS},
     **{name: {"format": "date-time"} for name in _TIMES},
