@@ -11,6 +11,7 @@ from postgres_server import PostgresServer
 
 from orchestrator.store import MigrationReport, migrate_postgres_store, migrate_sqlite_store, migrations
 from orchestrator.store.base import Databases, Row, Work
+from orchestrator.store.migrations import Family, known_revisions
 from orchestrator.store.postgres import PostgresDatabases
 from orchestrator.store.sqlite import SqliteDatabases
 
@@ -18,12 +19,22 @@ TENANTS = ("acme", "demo", "zeta")
 
 SCHEMAS = ("public", *(f"tenant_{tenant}" for tenant in TENANTS))
 
-NEXT = """
+FIRST = "0001"
+
+SHARED_NEWEST = known_revisions(Family.SHARED)[-1]
+
+NEWEST = known_revisions(Family.TENANT)[-1]
+
+FOLLOWING = f"{int(NEWEST) + 1:04}"
+
+NEXT_FILE = f"r{FOLLOWING}_colour.py"
+
+NEXT = f"""
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "{FOLLOWING}"
+down_revision = "{NEWEST}"
 
 
 def upgrade():
@@ -71,6 +82,14 @@ class Place:
         answers = [await databases.read(tenant, lambda session: session.fetch_all(sql)) for tenant in TENANTS]
         await databases.close()
         return [list(rows) for rows in answers]
+
+
+def take_away(release: Path) -> None:
+    """Leave of each family only the first revision, as the first release had it."""
+    for family in Family:
+        for file in (release.parent / family).glob("r*.py"):
+            if FIRST not in file.name:
+                file.unlink()
 
 
 def insert_tenant(tenant: str) -> Work[None]:

@@ -60,7 +60,7 @@ class MissingTenantError(StoreError):
 
 
 class DatabaseInUseError(StoreError):
-    """Another server has the database; one at a time may."""
+    """The tables of a database were to be changed while servers use them, or used while they are being changed."""
 
 
 class Session(Protocol):
@@ -117,7 +117,7 @@ class Databases(Protocol):
         ...
 
     async def write_in_turn(self, tenant: str, work: Work[Result]) -> Result:
-        """`write` for work that ends with a check of `orchestrator.store.quotas`, where a tenant's units queue."""
+        """`write` for work that counts what a tenant has, quotas or tokens: for its row a tenant's units queue."""
         ...
 
     async def read_shared(self, work: Work[Result]) -> Result:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from orchestrator.records import RunRecord
 from orchestrator.store.base import Session, Statement, later, now, spread
-from orchestrator.store.budgets import write_off
 from orchestrator.store.run_rows import read_run
 
 TAKE = """
@@ -39,7 +38,6 @@ async def claim(session: Session, run_id: str, token: str, lease_s: float, *, se
     sql = TAKE + ("" if seize else IF_FREE) + RETURNING
     if await session.fetch_one(sql, id=run_id, token=token, at=at, until=later(at, lease_s)) is None:
         return None
-    await write_off(session, run_id)
     return await read_run(session, run_id)
 
 

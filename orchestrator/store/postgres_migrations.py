@@ -38,7 +38,7 @@ def migrate_database(url: str) -> MigrationReport:
     goes on from there. Blocks, so it belongs into a thread.
 
     Raises:
-        DatabaseInUseError: a server has the database; nothing was changed.
+        DatabaseInUseError: servers use the database; nothing was changed.
         MissingTenantError: a tenant is listed that has no data; none is made for it.
         NewerSchemaError: a newer release has written a schema; that one is unchanged.
         StoreError: PostgreSQL cannot be reached, or refuses.
@@ -72,7 +72,7 @@ async def _alone(url: str, connection: AsyncConnection) -> MigrationReport:
     await connection.rollback()  # of a transaction without changes: the session goes on holding the lock
     if not held:
         raise DatabaseInUseError(
-            f"A server uses the database at {safe_url(url)}; expected none meanwhile. Stop the server first."
+            f"A server uses the database at {safe_url(url)}; expected none meanwhile. Stop every server first."
         )
     try:
         return await _migrate_all(connection)

@@ -24,6 +24,7 @@ from orchestrator.store.base import (
     read_or,
     spread,
 )
+from orchestrator.store.budgets import write_off
 from orchestrator.store.quotas import check_runs
 from orchestrator.store.run_log import append, check_order, read_log
 from orchestrator.store.run_rows import read_run, read_runs
@@ -76,7 +77,10 @@ class RunStore:
         """See `orchestrator.ports.RunStore.claim_run`."""
 
         async def claim(session: Session) -> RunRecord | None:
-            return await claims.claim(session, run_id, token, lease_s, seize=seize)
+            run = await claims.claim(session, run_id, token, lease_s, seize=seize)
+            if run is not None:
+                await write_off(session, run_id)
+            return run
 
         return await self._write_or(tenant, claim, None)
 

@@ -1,4 +1,4 @@
-"""One server per PostgreSQL database: a lock that a connection holds for as long as it lives."""
+"""Servers of one PostgreSQL database, any number, and none while its tables change: a lock that they share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestrator.store.postgres_connect import connect, safe_url, store_errors
 _log = structlog.get_logger(__name__)
 
 SERVER_LOCK = int.from_bytes(b"runcast", "big") + 1
-"""The advisory lock of the database that its server holds; the one before it is for migrations."""
+"""The advisory lock of the database that its servers share, and that nobody but who changes its tables has alone."""
 
 RETRY_S = 1.0
 
@@ -27,21 +27,20 @@ PROBE_S = 10.0
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 """So that PostgreSQL frees the lock of a machine that vanished within half a minute, not within two hours."""
 
-TRY_LOCK = "SELECT pg_try_advisory_lock($1)"
+TRY_SHARE = "SELECT pg_try_advisory_lock_shared($1)"
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
 
 
 @asynccontextmanager
-async def hold_server_lock(url: str) -> AsyncIterator[None]:
-    """While this is open, no other process gets the same for the database at ``url``.
+async def share_server_lock(url: str) -> AsyncIterator[None]:
+    """While this is open, nobody changes the tables of the database at ``url``; others may have the same open.
 
     PostgreSQL gives the lock away when the connection is lost, so it is taken again as soon as there is another.
-    Where a second server was faster, that is logged as an error for as long as it holds the lock; what both write is
-    fenced by the claims of runs.
+    Where somebody began to change tables in between, that is logged as an error until they have done.
 
     Raises:
-        DatabaseInUseError: another process holds it.
+        DatabaseInUseError: its tables are being changed.
         StoreError: the server cannot be reached or refuses.
 
     """
@@ -57,7 +56,7 @@ async def hold_server_lock(url: str) -> AsyncIterator[None]:
 
 
 class _ServerLock:
-    """The lock, and the connection that holds it."""
+    """A share of the lock, and the connection that holds it."""
 
     def __init__(self, url: str, connection: Connection) -> None:
         self._url = url
@@ -81,10 +80,11 @@ async def _take(url: str) -> Connection:
     connection = await connect(url, **KEEPALIVE)
     try:
         with store_errors("taking the server's lock"):
-            if await connection.fetchval(TRY_LOCK, SERVER_LOCK):
+            if await connection.fetchval(TRY_SHARE, SERVER_LOCK):
                 return connection
         raise DatabaseInUseError(
-            f"Another server uses the database at {safe_url(url)}; expected to be the only one. Stop it first."
+            f"The tables of the database at {safe_url(url)} are being changed; expected that to be over. "
+            "Wait until `runcast migrate` is done."
         )
     except BaseException:
         connection.terminate()
@@ -92,16 +92,16 @@ async def _take(url: str) -> Connection:
 
 
 async def _take_again(url: str) -> Connection:
-    stolen = False
+    told = False
     while True:
         try:
             return await _take(url)
         except DatabaseInUseError as error:
-            if not stolen:
-                _log.error("another server has taken over this one's database", reason=str(error))
-            stolen = True
+            if not told:
+                _log.error("tables are being changed below this server", reason=str(error))
+            told = True
         except StoreError:
-            stolen = False
+            told = False
         await asyncio.sleep(RETRY_S)
 
 

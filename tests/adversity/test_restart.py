@@ -7,77 +7,19 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
 import websockets
-from live import ALL_AGENTS, SPEC, GatedModel, LiveServer, live_server
-from raw_peer import RawHttp, raw_http, raw_socket
+from live import ALL_AGENTS, GatedModel, LiveServer, live_server
+from process_stage import payload, read_socket, read_stream, socket_of, start_run, stream_of, until
+from raw_peer import raw_http, raw_socket
 from seeded import seed_run
-from server_process import ServerProcess, server_process
+from server_process import server_process
 
 from realtime.server import ServerError, serve
 from realtime.settings import Settings
 from realtime.wiring import HomeLockedError
-
-
-async def start_run(process: ServerProcess) -> str:
-    """Put a document in place and start a run of three agents."""
-    async with httpx2.AsyncClient(base_url=process.url, headers=process.headers) as http:
-        project = f"/api/v1/projects/{process.project}"
-        kept = await http.post(f"{project}/documents", json={"path": "spec.md", "content": SPEC.decode()})
-        assert kept.status_code == 201, kept.text
-        run = await http.post(f"{project}/agent-runs", json={"agents_selected": ALL_AGENTS})
-        assert run.status_code == 201, run.text
-        return str(run.json()["id"])
-
-
-@contextlib.asynccontextmanager
-async def stream_of(process: ServerProcess, run_id: str, cursor: int = 0) -> AsyncIterator[RawHttp]:
-    """The run's SSE stream after ``cursor``."""
-    headers = {**process.headers, "Last-Event-ID": str(cursor)}
-    async with raw_http(process.url, f"/api/v1/events/agent-runs/{run_id}", headers) as stream:
-        yield stream
-
-
-@contextlib.asynccontextmanager
-async def socket_of(
-    process: ServerProcess, run_id: str, cursor: int = 0
-) -> AsyncIterator[websockets.ClientConnection]:
-    """A WebSocket connection that asked for the run's events after ``cursor``."""
-    url = process.url.replace("http", "ws", 1) + "/api/v1/ws"
-    async with websockets.connect(url, additional_headers=process.headers) as connection:
-        await connection.send(json.dumps({"op": "subscribe", "run_id": run_id, "last_event_id": cursor}))
-        yield connection
-
-
-async def read_stream(stream: RawHttp, seen: list[bytes]) -> None:
-    """Collect events as bytes until the stream ends or breaks."""
-    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-        while (event := await stream.event()) is not None:
-            seen.append(event.raw)
-
-
-async def read_socket(connection: websockets.ClientConnection, seen: list[str]) -> None:
-    """Collect events as text until ``finished`` or the end."""
-    with contextlib.suppress(websockets.ConnectionClosed):
-        while True:
-            text = str(await connection.recv())
-            frame = json.loads(text)
-            if frame.get("op") == "finished":
-                return
-            if "id" in frame:
-                seen.append(text)
-
-
-async def until(condition: Any) -> None:
-    """Return when the condition holds."""
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_unfinished_run_killed_with_its_server_goes_on_after_restart(
@@ -116,11 +58,6 @@ async def test_unfinished_run_killed_with_its_server_goes_on_after_restart(
     assert max(attempts) == 2
     completed = [frame["payload"]["agent_type"] for frame in frames if "artifact_id" in frame["payload"]]
     assert completed == ALL_AGENTS
-
-
-def payload(text: str) -> str:
-    """The payload's JSON text as it stands in a frame or data line."""
-    return text.partition('"payload":')[2][:-1]
 
 
 async def test_viewers_before_and_after_a_kill_see_equal_sequences(tmp_path: Path, database_url: str | None) -> None:

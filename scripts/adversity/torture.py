@@ -1,0 +1,229 @@
+"""Runs, viewers, a network that breaks, and a server that is killed again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+from killer import Killer
+from proxy import Proxy
+from records import Records
+from server import Server
+from verdict import Faults, judge
+from viewers import WAYS, Viewer, watch
+from weather import Weather
+
+from orchestrator.pipeline import AGENT_TYPES, PipelineMode
+from realtime.client import ConnectionLostError, RunClient, ServerRefusedError
+from realtime.settings import Settings
+from realtime.wiring import LOCAL, migrate, mint_token
+
+DOCUMENTS = Path(__file__).parents[2] / "tests" / "orchestrator" / "documents"
+PACE_S = 1.5
+HEARTBEAT_S = 2.0
+LEASE_S = 2.0
+PARALLEL = 0.2
+"""The share of runs whose steps are side by side."""
+
+ACCEPTING_S = 10.0
+"""Runs are accepted within so long, while kills have begun."""
+
+AFTERWARDS_S = 180.0
+"""How long runs and viewers may take once nothing is killed any more."""
+
+PER_KILL_S = 20.0
+ANSWER_S = 10.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for."""
+
+    seed: int
+    kills: int
+    runs: int
+    database_url: str | None = None
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    seed: int
+    database: str
+    runs: int
+    kills: int
+    missed_kills: int
+    """Kills that were asked for and met no run any more."""
+    viewers: int
+    events: int
+    connections: int
+    """That viewers had made, and were served on."""
+    troubles: dict[str, int]
+    """What the network did to them."""
+    seconds: float
+    faults: Faults
+
+
+Tell = Callable[[str], None]
+
+
+class Torture:
+    """One server on a fresh home, and what is done to it."""
+
+    def __init__(self, options: Options, home: Path, tell: Tell) -> None:
+        self._options = options
+        self._tell = tell
+        self._draw = random.Random(options.seed)
+        self.settings = Settings(
+            port=_free_port(),
+            home=home / "home",
+            database_url=options.database_url,
+            heartbeat_s=HEARTBEAT_S,
+            idle_timeout_s=3 * HEARTBEAT_S,
+            lease_s=LEASE_S,
+            pace_s=PACE_S,
+            log_level="warning",
+        )
+        self.server = Server(self.settings, home / "server.log")
+        self.records = Records(self.settings.home, options.database_url)
+        self.proxy = Proxy(self.settings.port)
+        self._token = ""
+
+    async def run(self) -> Figures:
+        """Do all of it, and judge."""
+        began = time.monotonic()
+        self._token = await self._open()
+        modes = {self._draw_id(): self._draw_mode() for _ in range(self._options.runs)}
+        viewers = [Viewer(run_id, kind) for run_id in modes for kind in WAYS]
+        costs = await self._costs()
+        wait_s = 0 if self.settings.database_url is None else LEASE_S  # SQLite's one server takes all runs at once
+        killer = Killer(self.server, self.records, self._draw, step_s=PACE_S, wait_s=wait_s)
+        weather = Weather(self.proxy, random.Random(self._options.seed + 1))
+        try:
+            async with self.proxy.listening():
+                await self._hurt(modes, viewers, killer, weather)
+            await self.server.stop()
+        finally:
+            await self.server.kill()
+        return Figures(
+            seed=self._options.seed,
+            database="SQLite" if self.settings.database_url is None else "PostgreSQL",
+            runs=len(modes),
+            kills=killer.kills,
+            missed_kills=self._options.kills - killer.kills,
+            viewers=len(viewers),
+            events=sum(len(viewer.payloads) for viewer in viewers),
+            connections=sum(viewer.connections for viewer in viewers),
+            troubles=dict(weather.counts),
+            seconds=round(time.monotonic() - began, 1),
+            faults=await judge(self.records, viewers, {run_id: costs[mode] for run_id, mode in modes.items()}),
+        )
+
+    async def _open(self) -> str:
+        """See to the tables, the local user and project; a token of theirs."""
+        if self.settings.database_url is not None:
+            await migrate(self.settings)
+        return await mint_token(self.settings, LOCAL)
+
+    async def _hurt(
+        self, modes: dict[str, PipelineMode], viewers: Sequence[Viewer], killer: Killer, weather: Weather
+    ) -> None:
+        """Have all runs watched to their ends, while the server is killed and connections break."""
+        async with asyncio.TaskGroup() as group:
+            asides = [
+                group.create_task(weather.blow()),
+                group.create_task(self._tell_progress(killer, viewers)),
+            ]
+            killing = group.create_task(killer.kill(modes.keys(), self._options.kills))
+            watching = [
+                group.create_task(self._begin(run_id, mode, [it for it in viewers if it.run_id == run_id]))
+                for run_id, mode in modes.items()
+            ]
+            async with asyncio.timeout(PER_KILL_S * self._options.kills):
+                await killing
+            async with asyncio.timeout(AFTERWARDS_S):
+                await asyncio.gather(*watching)
+            for aside in asides:
+                aside.cancel()
+
+    def _draw_id(self) -> str:
+        return str(UUID(int=self._draw.getrandbits(128), version=4))
+
+    def _draw_mode(self) -> PipelineMode:
+        return PipelineMode.PARALLEL if self._draw.random() < PARALLEL else PipelineMode.SEQUENTIAL
+
+    async def _costs(self) -> dict[PipelineMode, int]:
+        """What one undisturbed pass costs; on the way, the documents are put in place."""
+        await self.server.start(pace_s=0)
+        try:
+            await self.server.ready()
+            async with RunClient(self.server.url, self._token) as client:
+                for document in sorted(DOCUMENTS.iterdir()):
+                    await client.upload(document.name, document.read_bytes())
+                return {mode: await self._cost(client, mode) for mode in PipelineMode}
+        finally:
+            await self.server.stop()
+
+    async def _cost(self, client: RunClient, mode: PipelineMode) -> int:
+        run = await client.start_run(AGENT_TYPES, pipeline_mode=mode, use_cache=False)
+        async for _ in client.watch(run.id):
+            pass
+        return (await client.get_run(run.id)).total_tokens
+
+    async def _begin(self, run_id: str, mode: PipelineMode, viewers: Sequence[Viewer]) -> None:
+        """Have the run accepted, asking as often as it takes, and watched to its end."""
+        draw = random.Random(run_id)
+        await asyncio.sleep(draw.uniform(0, min(ACCEPTING_S, self._options.kills)))
+        async with RunClient(self.proxy.url, self._token) as client:
+            await _accept(client, run_id, mode, draw)
+        headers = {"Authorization": f"Bearer {self._token}"}
+        await asyncio.gather(*(watch(viewer, self.proxy.url, headers, draw) for viewer in viewers))
+
+    async def _tell_progress(self, killer: Killer, viewers: Sequence[Viewer]) -> None:
+        while True:
+            await asyncio.sleep(5)
+            ended = sum(viewer.ended for viewer in viewers)
+            connections = sum(viewer.connections for viewer in viewers)
+            events = sum(viewer.cursor for viewer in viewers)
+            self._tell(
+                f"{killer.kills} of {self._options.kills} kills; {ended} of {len(viewers)} viewers at the end, "
+                f"{events} events over {connections} connections"
+            )
+
+
+async def torture(options: Options, tell: Tell) -> Figures:
+    """The figures of one torture. Nothing is left behind, however it ends.
+
+    Raises:
+        ServerDiedError, StuckError, RefusedError, TimeoutError: the server does not do what it should; in a group.
+
+    """
+    with tempfile.TemporaryDirectory(prefix="runcast-torture-") as home:
+        return await Torture(options, Path(home), tell).run()
+
+
+async def _accept(client: RunClient, run_id: str, mode: PipelineMode, draw: random.Random) -> None:
+    """Ask for the run, under its one id, until the answer is that it is accepted."""
+    while True:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await client.start_run(AGENT_TYPES, pipeline_mode=mode, run_id=run_id, use_cache=False)
+            return
+        except (ConnectionLostError, TimeoutError):
+            await asyncio.sleep(draw.uniform(0, 0.5))
+        except ServerRefusedError as refused:
+            if refused.status is None or refused.status < 500:
+                raise
+            await asyncio.sleep(draw.uniform(0, 0.5))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
