@@ -156,7 +156,7 @@ class _Meter:
         if isinstance(chunk, ModelText):
             self._parts.append(chunk.text)
         elif isinstance(chunk, ModelUsage):
-            self._told = (self._told or 0) + chunk.tokens
+            self._told = (self._told or 0) + max(0, chunk.tokens)
 
     @property
     def tokens(self) -> int:

@@ -142,6 +142,12 @@ class LiveServer:
         return self.home.backend.tokens
 
 
+def without_clock(run: dict[str, Any]) -> dict[str, Any]:
+    """A snapshot without what depends on when it was read: that moment, and the ages at it."""
+    steps = [{**step, "progress_age_s": None} for step in run["steps"]]
+    return {**run, "steps": steps, "server_time": None, "heartbeat_age_s": None}
+
+
 class LiveSocket:
     """A WebSocket connection that speaks JSON."""
 

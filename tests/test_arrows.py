@@ -46,7 +46,7 @@ A name is a module or a whole subpackage; inside a subpackage the order is free,
 """
 
 PURE = {
-    "orchestrator": {"errors", "states", "events", "pipeline", "retry", "endings"},
+    "orchestrator": {"errors", "states", "events", "pipeline", "retry", "records", "endings"},
     "realtime": {
         *("wire", "events", "page", "tail", "counts"),
         *("snapshot", "cursor", "frames", "protocol", "roles", "origins"),

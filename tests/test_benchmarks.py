@@ -13,7 +13,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "scripts" / "benchmarks"
-PLACES = (ROOT, ROOT / "tests", ROOT / "tests" / "realtime", BENCHMARKS, BENCHMARKS / "servers")
+PLACES = (
+    ROOT,
+    *(ROOT / "tests" / name for name in ("", "contracts", "realtime")),
+    BENCHMARKS,
+    BENCHMARKS / "servers",
+)
 VIEWERS, EVENTS = 20, 5
 FANOUT_KEYS = {
     "server",

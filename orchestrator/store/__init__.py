@@ -25,7 +25,7 @@ from orchestrator.store.documents import DocumentStore
 from orchestrator.store.in_flight import in_thread
 from orchestrator.store.migrations import MigrationReport
 from orchestrator.store.pool_settings import DEFAULT_POOL, PoolSettings
-from orchestrator.store.retention import drop_logs
+from orchestrator.store.retention import drop_logs, old_logs
 from orchestrator.store.runs import RunStore
 from orchestrator.store.sqlite import SqliteDatabases
 from orchestrator.store.sqlite_schema import migrate_home
@@ -65,6 +65,10 @@ class Store:
         self.codes = CodeStore(databases)
         self.tokens = TokenStore(databases)
         self.answers = AnswerStore(databases)
+
+    async def old_logs(self, tenant: str, days: float) -> tuple[str, ...]:
+        """The ids of the runs whose logs `drop_logs` would delete."""
+        return await old_logs(self._databases, tenant, days)
 
     async def drop_logs(self, tenant: str, days: float) -> tuple[str, ...]:
         """Delete the logs, with their acks, of the tenant's runs that ended more than ``days`` ago; their ids.

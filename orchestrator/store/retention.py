@@ -22,22 +22,27 @@ DROP_LEFTOVER_ACKS = """
 DROP_EVENTS = "DELETE FROM {tenant}.agent_run_events WHERE run_id = :run_id"
 
 
+async def old_logs(databases: Databases, tenant: str, days: float) -> tuple[str, ...]:
+    """The ids of the runs that ended more than ``days`` ago and still have a log."""
+
+    async def find(session: Session) -> tuple[str, ...]:
+        before = later(await now(session), -days * 86_400)
+        return tuple(row["id"] for row in await session.fetch_all(LOGGED_ENDED_RUNS, before=before))
+
+    return await databases.read(tenant, find)
+
+
 async def drop_logs(databases: Databases, tenant: str, days: float) -> tuple[str, ...]:
     """Delete the events and acks of runs that ended more than ``days`` ago; rows and artifacts stay.
 
     Returns the ids of those runs. Each run's log goes in a unit of work of its own, whole, so that live runs need not
     wait for all of them. Acks that came while their log went are taken by the next call.
     """
-
-    async def find(session: Session) -> list[str]:
-        before = later(await now(session), -days * 86_400)
-        return [row["id"] for row in await session.fetch_all(LOGGED_ENDED_RUNS, before=before)]
-
-    run_ids = await databases.read(tenant, find)
+    run_ids = await old_logs(databases, tenant, days)
     for run_id in run_ids:
         await databases.write(tenant, partial(_drop_log, run_id))
     await databases.write(tenant, lambda session: session.execute(DROP_LEFTOVER_ACKS))
-    return tuple(run_ids)
+    return run_ids
 
 
 async def _drop_log(run_id: str, session: Session) -> None:

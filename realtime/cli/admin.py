@@ -1,4 +1,4 @@
-"""The commands of an administrator: tenants, projects, members."""
+"""The commands of an administrator: tenants, projects, members, old logs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ _tenant = tenant_option("The tenant.", required=True)
 _project = project_option("The project.", required=True)
 _json = click.option("--json", "as_json", is_flag=True, help="Print a list of JSON objects.")
 _email = click.argument("email", callback=check_email)
+MOST_DAYS = 36_500
 _force = click.option("--force", is_flag=True, help="Also where the project is left without an owner.")
 
 
 @click.group("admin")
 def admin_group() -> None:
-    """See to tenants, their projects and their members.
+    """See to tenants, their projects and members, and to old logs.
 
     A tenant owns projects; nothing of one is ever seen from another. A project has members, each with a role:
 
@@ -176,6 +177,43 @@ def list_members(place: Place, tenant: str, project: str, as_json: bool) -> None
         show_table(["email", "role"], [[it.email, it.role] for it in members], as_json=as_json)
 
     finish(_administer(place, work))
+
+
+@admin_group.command("prune")
+@place_options
+@tenant_option("Only of this tenant.  [default: of all]")
+@click.option(
+    "--days",
+    type=click.IntRange(0, MOST_DAYS),
+    help="Of runs that ended more than so many days ago.  [default: RUNCAST_RETENTION_DAYS, else 30]",
+)
+@click.option("--dry-run", is_flag=True, help="Count only, delete nothing.")
+def prune(place: Place, tenant: str | None, days: int | None, *, dry_run: bool) -> None:
+    """Delete the logs of runs that ended long ago.
+
+    The runs themselves, their steps and artifacts stay; who watches such a run is told its state and its end. A server
+    does the same by itself every hour, by RUNCAST_RETENTION_DAYS.
+    """
+    from realtime.cli.inside import read_settings  # noqa: PLC0415
+
+    oldest = read_settings(place).retention_days if days is None else days
+
+    async def work(administration: Administration) -> None:
+        take = administration.count_old_logs if dry_run else administration.drop_old_logs
+        total = 0
+        for slug in [tenant] if tenant else await administration.list_tenants():
+            count = await take(slug, oldest)
+            total += count
+            if count:
+                click.echo(f"tenant {slug}: {_logs(count)} {'would be deleted' if dry_run else 'deleted'}")
+        if not total:
+            click.echo(f"nothing to delete: no log of a run that ended more than {oldest:g} days ago")
+
+    finish(_administer(place, work))
+
+
+def _logs(count: int) -> str:
+    return f"logs of {count} run{'' if count == 1 else 's'}"
 
 
 async def _administer(

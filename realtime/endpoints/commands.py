@@ -164,9 +164,9 @@ class RunCommands:
         self._follow(watch, run)
 
     def _tell_state(self, run: RunSnapshot, reason: ResetReason, ref: Ref = None) -> None:
-        """Reset the client to the run as it is now. One that has ended brings its terminal event, log or no log."""
-        cursor = run.last_event_id - 1 if run.ended else run.last_event_id
-        self._outlet.send(ResetFrame(run_id=run.id, reason=reason, snapshot=run, cursor=cursor, ref=ref).encode())
+        """Reset the client to the run as it is now; of one that has ended, the terminal event is a part of that."""
+        head = run.last_event_id
+        self._outlet.send(ResetFrame(run_id=run.id, reason=reason, snapshot=run, cursor=head, ref=ref).encode())
         if run.ended:
             self._outlet.send(terminal_event(run).text)
 

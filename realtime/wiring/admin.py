@@ -1,4 +1,4 @@
-"""Tenants, their projects and members, as an administrator sees to them, also while a server has the store open."""
+"""Tenants, their projects, members and old logs, as an administrator sees to them, also beside a server."""
 
 from __future__ import annotations
 
@@ -113,6 +113,28 @@ class Administration:
         """
         found = await find_project(self._store, tenant, project)
         return await self._accounts.list_members(tenant, found.id)
+
+    async def count_old_logs(self, tenant: str, days: float) -> int:
+        """How many runs `drop_old_logs` would take the log of; nothing is changed.
+
+        Raises:
+            MissingError: there is no such tenant.
+
+        """
+        await check_tenant(self._store, tenant)
+        return len(await self._store.old_logs(tenant, days))
+
+    async def drop_old_logs(self, tenant: str, days: float) -> int:
+        """Delete the logs of the tenant's runs that ended more than ``days`` ago; how many runs that were.
+
+        The runs, their steps and artifacts stay. Ended in the middle, it has taken some logs whole.
+
+        Raises:
+            MissingError: there is no such tenant.
+
+        """
+        await check_tenant(self._store, tenant)
+        return len(await self._store.drop_logs(tenant, days))
 
     async def _check_other_owner(self, tenant: str, project: ProjectRecord, user_id: str) -> None:
         members = await self._accounts.list_members(tenant, project.id)

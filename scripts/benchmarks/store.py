@@ -28,8 +28,8 @@ from orchestrator.pipeline import PipelineMode
 from orchestrator.records import NewRun
 from orchestrator.store import Store, open_postgres_store, open_sqlite_store
 from orchestrator.store.postgres_driver import render
+from orchestrator.store.run_log import INSERT_EVENT, NUMBER
 from orchestrator.store.run_rows import RUN_STEP
-from orchestrator.store.runs import INSERT_EVENT, NUMBER
 
 TENANT = "bench"
 AGENT = "ba_consultant"
@@ -92,7 +92,8 @@ class Plain:
             payload = encode_payload(fact(run, number), row["at"])
             await self._fetch(INSERT_EVENT, run_id=run.id, id=row["last_event_id"], type="running", payload=payload)
             progress = {"progress_pct": number % 100, "progress_label": LABEL, "attempt": 1}
-            await self._fetch(RUN_STEP, run_id=run.id, step_id=step, at=row["at"], **progress)
+            waiting = {"retry_at": None, "retry_reason": None, "stalled": 0}
+            await self._fetch(RUN_STEP, run_id=run.id, step_id=step, at=row["at"], **progress, **waiting)
 
     async def _fetch(self, sql: str, **values: object) -> list[Any]:
         text, names = render(sql, f"tenant_{TENANT}")

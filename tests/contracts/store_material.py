@@ -12,7 +12,9 @@ import msgspec
 from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepRunning
 from orchestrator.pipeline import AGENT_TYPES, PipelineMode
 from orchestrator.records import Artifact, NewRun, RunRecord, SavedEvent
-from orchestrator.store import Store
+from orchestrator.store import Store, claims
+from orchestrator.store.accepting import accept
+from orchestrator.store.base import Session
 from realtime.events import Event
 from realtime.snapshot import RunSnapshot, StepSnapshot, fold
 from realtime.wiring.adapters import to_snapshot
@@ -53,6 +55,16 @@ async def open_project(store: Store, tenant: str = TENANT, slug: str = "web") ->
     """A project to work in; its tenant is made where missing."""
     await store.accounts.ensure_tenant(tenant)
     return Project(store, (await store.accounts.ensure_project(tenant, slug, slug.title())).id, tenant)
+
+
+async def accept_claimed(store: Store, tenant: str, run: NewRun, token: str, lease_s: float = 3600) -> None:
+    """Accept the run and claim it in one transaction: nobody who looks for work finds it in between."""
+
+    async def work(session: Session) -> None:
+        await accept(session, run)
+        await claims.claim(session, run.id, token, lease_s, seize=False)
+
+    await store._databases.write(tenant, work)
 
 
 def new_run(project_id: str, agents: tuple[str, ...] = AGENT_TYPES, run_id: str | None = None) -> NewRun:

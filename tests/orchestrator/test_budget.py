@@ -13,6 +13,7 @@ from orchestrator.budget import BudgetedModel, TokenBudget
 from orchestrator.errors import BudgetExceededError, ClaimLostError, ModelError, StoreError
 from orchestrator.ports import Context, ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
 from orchestrator.records import Claim
+from orchestrator.spending import MonthUsage
 
 INSTRUCTIONS = "x" * 40
 """Ten tokens, by estimate."""
@@ -87,6 +88,33 @@ async def desk(stage: RunStage) -> Desk:
     """Where calls of a claimed run are made."""
     run = await stage.claim(await stage.accept(BA))
     return Desk(stage, Claim(stage.tenant, run.id, "mine"))
+
+
+@pytest.mark.parametrize(
+    ("month", "resets_at"),
+    [("2026-11", "2026-12-01T00:00:00.000Z"), ("2026-12", "2027-01-01T00:00:00.000Z")],
+)
+def test_month_resets_when_the_next_begins(month: str, resets_at: str) -> None:
+    """Also where the year ends with it."""
+    assert MonthUsage(month=month, spent=0, reserved=0).resets_at == resets_at
+
+
+@pytest.mark.parametrize(
+    ("spent", "reserved", "limit", "remaining", "share", "is_warning"),
+    [
+        (0, 0, 100, 100, 0.0, False),
+        (79, 30, 100, 0, 0.79, False),
+        (80, 15, 100, 5, 0.8, True),
+        (250, 0, 100, 0, 2.5, True),
+        (0, 0, 0, 0, 1.0, True),
+    ],
+)
+def test_month_is_told_by_its_limit(
+    spent: int, reserved: int, limit: int, remaining: int, share: float, is_warning: bool
+) -> None:
+    """What is put aside is not left for others, but warns nobody; what is overspent leaves nothing, not less."""
+    usage = MonthUsage(month="2026-11", spent=spent, reserved=reserved)
+    assert (usage.remaining(limit), usage.share(limit), usage.is_warning(limit)) == (remaining, share, is_warning)
 
 
 async def test_budget_lets_begin_until_it_is_used_up(desk: Desk) -> None:

@@ -30,7 +30,7 @@ def settings_for(llm: LLMServer, **settings: Any) -> dict[str, Any]:
 
 async def waiting(server: LiveServer, run_id: str, why: str = "") -> dict[str, Any]:
     """The payload of the first event that says that a step waits for a retry, with ``why`` in its reason."""
-    async with asyncio.timeout(10), server.events(run_id) as events:
+    async with asyncio.timeout(20), server.events(run_id) as events:
         async for event in events:
             payload: dict[str, Any] = json.loads(event.data)["payload"]
             if "retry_at" in payload and why in payload["reason"]:
@@ -40,7 +40,7 @@ async def waiting(server: LiveServer, run_id: str, why: str = "") -> dict[str, A
 
 async def finished(server: LiveServer, run_id: str) -> dict[str, Any]:
     """The run when it has ended."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         await server.watched(run_id)
     return await server.snapshot(run_id)
 
@@ -133,7 +133,7 @@ async def test_cancelled_run_closes_its_connection_to_the_model(llm: LLMServer, 
         asked = await llm.request()
         answer = await server.http.post(f"{server.project}/agent-runs/{run_id}/cancel")
         assert answer.status_code == 200, answer.text
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(5):
             await asked.gone.wait()
         run = await finished(server, run_id)
     assert run["error_code"] == "CANCELLED"

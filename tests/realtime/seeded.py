@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from live import LiveServer
+from store_material import accept_claimed
 
 from orchestrator.events import Fact, RunEnded, StepRunning
 from orchestrator.pipeline import PipelineMode
@@ -24,11 +25,11 @@ class SeededRun:
         self.key = RunKey(server.home.user.tenant, run.id)
         self.step_id = run.step_ids[0]
         self._server = server
-        self._token = uuid4().hex
+        self.token = uuid4().hex
 
     async def save(self, *facts: Fact) -> Sequence[SavedEvent]:
         """Append to the log; nothing is published."""
-        return await self._server.home.store.runs.save(self.key.tenant, self.id, self._token, facts)
+        return await self._server.home.store.runs.save(self.key.tenant, self.id, self.token, facts)
 
     def publish(self, events: Sequence[SavedEvent]) -> None:
         """Tell viewers of saved events."""
@@ -49,10 +50,6 @@ class SeededRun:
         """One ``running`` event of the run's step."""
         return StepRunning(step_id=self.step_id, agent_type=AGENT, progress_pct=1, progress_label=label, attempt=1)
 
-    async def claim(self) -> None:
-        """Become the one that may write the log."""
-        await self._server.home.store.runs.claim_run(self.key.tenant, self.id, self._token)
-
 
 async def seed_run(server: LiveServer, project_id: str | None = None) -> SeededRun:
     """A run that was accepted, in the local project or another: its log has one ``queued`` event."""
@@ -64,9 +61,8 @@ async def seed_run(server: LiveServer, project_id: str | None = None) -> SeededR
         step_ids=(str(uuid4()),),
         started_by=server.home.user.id,
     )
-    await server.home.store.runs.accept_run(server.home.user.tenant, run)
     seeded = SeededRun(server, run)
-    await seeded.claim()
+    await accept_claimed(server.home.store, server.home.user.tenant, run, seeded.token)
     return seeded
 
 

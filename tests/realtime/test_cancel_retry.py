@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 from both_databases import database_url
 from cli_stage import NOBODYS_RUN
-from live import ALL_AGENTS, GatedModel, LiveServer, live_server
+from live import ALL_AGENTS, GatedModel, LiveServer, live_server, without_clock
 from seeded import seed_run
 
 from orchestrator.errors import ModelError
@@ -64,11 +64,6 @@ async def post(server: LiveServer, run_id: str, deed: str, **options: Any) -> tu
 def statuses(run: dict[str, Any]) -> dict[str, str]:
     """The status of each step by its agent."""
     return {step["agent_type"]: step["status"] for step in run["steps"]}
-
-
-def without_clock(run: dict[str, Any]) -> dict[str, Any]:
-    """A snapshot without the moment at which it was read."""
-    return {name: value for name, value in run.items() if name != "server_time"}
 
 
 async def failed_run(server: LiveServer, model: LeftModel) -> str:

@@ -201,7 +201,7 @@ async def test_cursor_that_cannot_be_served_is_counted_as_reset(tmp_path: Path) 
         await run.finish()
         for cursor in (99, "x"):
             assert (await subscribe(viewer, run, last_event_id=cursor))["op"] == "reset"
-            assert (await viewer.receive())["op"] == "finished"
+            assert len(await viewer.events_until()) == 1
             async with raw_http(server.url, stream_of(run), after(server, cursor)) as stream:
                 await stream.events()
         await server.home.store.drop_logs(server.home.user.tenant, 0)

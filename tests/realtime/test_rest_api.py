@@ -82,10 +82,12 @@ async def test_started_run_is_answered_with_its_snapshot_and_place(server: LiveS
     assert set(shown.json()) == {
         "id", "project_id", "status", "pipeline_mode", "agents_selected", "steps", "last_event_id", "total_tokens",
         "error_code", "error_message", "started_by", "created_at", "started_at", "completed_at", "server_time",
+        "retry_of", "cancelled_by", "heartbeat_age_s",
     }  # fmt: skip
     assert set(shown.json()["steps"][0]) == {
         "id", "agent_type", "position", "status", "progress_pct", "progress_label", "attempt", "tokens_used",
         "artifact_id", "error_code", "error_message", "started_at", "completed_at",
+        "retry_at", "reason", "stalled", "cached", "reused", "progress_age_s",
     }  # fmt: skip
 
 

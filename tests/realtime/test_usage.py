@@ -14,6 +14,7 @@ from live import GatedModel, LiveServer, live_server
 from metric_values import count, labelled
 
 from realtime.client import RunClient
+from realtime.counts import SpendingCounts
 from realtime.ports import UsageInfo, User
 
 BA, QA = "ba_consultant", "qa_consultant"
@@ -151,6 +152,18 @@ async def test_viewer_is_told_when_most_tokens_are_used(server: LiveServer, mode
     }  # fmt: skip
     assert not any("tokens used" in label for label in labels[BA])
     assert labels[QA][-1] == "Asking gated (83 % of this month's tokens used)"
+
+
+def test_highest_share_is_that_of_the_month() -> None:
+    """Who used most of another month's tokens has all of this month's; where nobody was looked at, it is none."""
+    counts = SpendingCounts()
+    assert counts.highest_share("2026-12") == 0
+    counts.used("acme", "2026-11", 0.9)
+    counts.used("globex", "2026-12", 0.3)
+    counts.used("zeta", "2026-12", 0.2)
+    assert (counts.highest_share("2026-12"), counts.highest_share("2026-11")) == (0.3, 0.9)
+    counts.used("acme", "2026-12", 0.5)
+    assert counts.highest_share("2026-12") == 0.5
 
 
 async def test_spending_is_counted(server: LiveServer, model: GatedModel) -> None:

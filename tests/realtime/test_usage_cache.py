@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from live import GatedModel, LiveServer, live_server
 
+from orchestrator.store.base import Session
 from realtime.client import RunClient
 
 BA = "ba_consultant"
@@ -82,15 +84,24 @@ async def test_run_where_nothing_is_cached_asks_the_model(
             assert not (await step_of(server, run_id))["cached"]
 
 
-async def test_answers_go_with_the_chore_that_drops_old_logs(server: LiveServer, model: GatedModel) -> None:
-    """What the settings no longer keep is deleted at the next start, not only no longer given."""
-    first = await server.start_run([BA])
-    model.finish(BA)
-    await step_of(server, first)
-    tenant = server.home.user.tenant
-    await server.home.store.answers.drop_expired(tenant, server.home.settings.cache_days)
-    assert (await step_of(server, await server.start_run([BA])))["cached"]
-    await server.home.store.answers.drop_expired(tenant, 0)
-    again = await server.start_run([BA])
-    model.finish(BA)
-    assert not (await step_of(server, again))["cached"]
+async def answers_kept(server: LiveServer) -> int:
+    """How many answers the store has for the local tenant."""
+
+    async def read(session: Session) -> int:
+        row = await session.fetch_one("SELECT COUNT(*) AS kept FROM {tenant}.answers")
+        assert row is not None
+        return int(row["kept"])
+
+    return await server.home.store._databases.read(server.home.user.tenant, read)
+
+
+async def test_answers_that_are_too_old_are_deleted_with_old_logs(tmp_path: Path, model: GatedModel) -> None:
+    """The chore of a server deletes what its settings no longer keep, though nothing is asked of it."""
+    async with live_server(tmp_path, model, **COSTLY) as server:
+        run_id = await server.start_run([BA])
+        model.finish(BA)
+        await step_of(server, run_id)
+        assert await answers_kept(server) == 1
+    async with live_server(tmp_path, model, **COSTLY, cache_days=1e-9) as server, asyncio.timeout(10):
+        while await answers_kept(server):
+            await asyncio.sleep(0.005)

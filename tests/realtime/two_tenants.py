@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from live import LiveServer, LiveSocket
 from seeded import AGENT
+from store_material import accept_claimed
 
 from orchestrator.events import Fact, RunEnded, StepComplete, StepRunning
 from orchestrator.pipeline import PipelineMode
@@ -86,7 +87,7 @@ class Party:
 async def settle(server: LiveServer, tenant: str, *, run_id: str | None = None, project: str = "main") -> Party:
     """A new owner in ``tenant``; their run has events 1 to 3 and goes on. Tenants may share a ``run_id``."""
     marker = f"mark{uuid4().hex}"
-    accounts, runs = server.home.store.accounts, server.home.store.runs
+    accounts = server.home.store.accounts
     await accounts.ensure_tenant(tenant)
     place = await accounts.ensure_project(tenant, project, f"Project {marker}")
     record = await accounts.ensure_user(tenant, f"{marker}@example.org")
@@ -111,8 +112,7 @@ async def settle(server: LiveServer, tenant: str, *, run_id: str | None = None, 
         artifact_id=str(uuid4()),
         marker=marker,
     )
-    await runs.accept_run(tenant, run)
-    await runs.claim_run(tenant, run.id, marker)
+    await accept_claimed(server.home.store, tenant, run, marker)
     await party.progress("reads")
     await party.save(_complete(party), artifacts=[_artifact(party)])
     return party

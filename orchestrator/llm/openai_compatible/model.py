@@ -64,7 +64,7 @@ class OpenAICompatibleModel:
         self._failures = Failures(name, api_url(base_url), key, timeout_s)
         self._client = httpx2.AsyncClient(
             trust_env=not _is_loopback(httpx2.URL(self._url).host),
-            timeout=httpx2.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+            timeout=httpx2.Timeout(timeout_s, connect=CONNECT_S),
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=4),
             verify=httpx2.create_ssl_context(),
             follow_redirects=False,
@@ -102,6 +102,7 @@ class OpenAICompatibleModel:
             async with contextlib.aclosing(self._answer(messages, reader, progress)) as chunks:
                 async for chunk in chunks:
                     yield chunk
+            self._check_whole(reader, asked)
         except ModelError:
             if reader.tokens or progress.tokens:
                 yield ModelUsage(reader.tokens or asked + progress.tokens)
@@ -111,7 +112,7 @@ class OpenAICompatibleModel:
     async def _answer(
         self, messages: list[Message], reader: AnswerReader, progress: AnswerProgress
     ) -> AsyncGenerator[ModelChunk, None]:
-        """Text and progress up to the end of an answer that is whole."""
+        """Text and progress up to the end of the stream."""
         with self._explained():
             async with contextlib.aclosing(self._parts(messages)) as parts:
                 async for part in parts:
@@ -121,11 +122,14 @@ class OpenAICompatibleModel:
                         break
             for chunk in _chunks(reader.end(), progress):
                 yield chunk
+
+    def _check_whole(self, reader: AnswerReader, asked: int) -> None:
+        """Let only an answer pass that the model ended by itself, and to all that it was asked."""
         if reader.finish_reason != "stop":
             raise self._failures.of_finish(str(reader.finish_reason), self._max_output_tokens)
-        asked = _tokens(messages)
-        if asked > _UNREAD_SHARE * (reader.prompt_tokens or asked):
-            raise self._failures.of_unread(reader.prompt_tokens or 0, asked)
+        read = reader.prompt_tokens or asked
+        if asked > _UNREAD_SHARE * read:
+            raise self._failures.of_unread(read, asked)
 
     async def _parts(self, messages: list[Message]) -> AsyncGenerator[bytes, None]:
         """The body of the answer as it comes, all of it in time."""

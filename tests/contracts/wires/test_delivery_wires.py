@@ -92,7 +92,7 @@ async def test_log_that_expired_is_reset_and_the_stream_ends(place: Place, run: 
     async with asyncio.timeout(STEP_S), place.watch(run.id, 1) as viewer:
         events = await rest_of(viewer)
         assert viewer.reset == {"reason": "log_expired", "cursor": 3}
-        assert [event.id for event in events] == ([] if place.way.is_socket else [3])
+        assert [event.id for event in events] == [3]
 
 
 async def test_viewers_that_join_at_any_moment_get_every_event_once(place: Place, run: SeededRun) -> None:
