@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
@@ -10,19 +11,26 @@ import msgspec
 import structlog
 
 from orchestrator.context import estimated_tokens, request_tokens
-from orchestrator.errors import BudgetExceededError, StoreError
-from orchestrator.ports import LanguageModel, ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
+from orchestrator.errors import BudgetExceededError, StoreError, TokensReservedError
+from orchestrator.ports import Clock, LanguageModel, ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
 from orchestrator.records import Claim
 from orchestrator.spending import MonthUsage, Reservation, SpendingObserver, TokenStore
 
 _log = structlog.get_logger(__name__)
 
+WAIT_S = 2.0
+"""How often a call asks again for tokens that others have put aside."""
+
+MOST_WAITS = 300
+"""Ten minutes: longer than most answers take."""
+
 
 class TokenBudget:
     """One ``limit`` of tokens per month for each tenant, kept in the store; None: all is counted and none refused."""
 
-    def __init__(self, tokens: TokenStore, limit: int | None, observer: SpendingObserver) -> None:
+    def __init__(self, tokens: TokenStore, limit: int | None, observer: SpendingObserver, clock: Clock) -> None:
         self.limit = limit
+        self.clock = clock
         self._tokens = tokens
         self._observer = observer
         self._warned: dict[str, str] = {}
@@ -38,12 +46,12 @@ class TokenBudget:
         """Let whoever may still spend something begin a run.
 
         Raises:
-            BudgetExceededError: nothing is left of this month's tokens.
+            BudgetExceededError: this month's tokens are spent.
 
         """
         usage = await self.usage(tenant)
         try:
-            usage.check(self.limit)
+            usage.check_spent(self.limit)
         except BudgetExceededError:
             self._observer.refused()
             raise
@@ -52,12 +60,15 @@ class TokenBudget:
         """Put tokens aside for a call; see `orchestrator.spending.TokenStore.reserve`.
 
         Raises:
+            TokensReservedError: nothing is left before a call that is under way ends.
             BudgetExceededError: nothing is left.
             ClaimLostError: the run has ended or is another worker's now.
 
         """
         try:
             reservation = await self._tokens.reserve(claim, tokens, self.limit)
+        except TokensReservedError:
+            raise
         except BudgetExceededError:
             self._observer.refused()
             with suppress(StoreError):
@@ -108,7 +119,8 @@ class BudgetedModel:
     async def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
         """The model's answer; where most of the month's tokens are used, all its progress says so.
 
-        What it took is counted however it ends, also when it is cancelled.
+        Where others have put aside what is left, it waits for them, and says so, for some minutes. What it took is
+        counted however it ends, also when it is cancelled.
 
         Raises:
             BudgetExceededError: the tenant has no tokens left; nothing was asked.
@@ -117,9 +129,14 @@ class BudgetedModel:
 
         """
         meter = _Meter(request)
-        reserving = asyncio.create_task(self._budget.reserve(self._claim, self.estimate(request)))
+        reserving = self._reserve(request)
+        waits = itertools.count(1)
         try:
-            note = self._note((await asyncio.shield(reserving)).usage)
+            while not await _is_reserved(reserving, last=next(waits) > MOST_WAITS):
+                yield ModelProgress(0, "Waiting: what is left of this month's tokens is put aside by other calls")
+                await self._budget.clock.sleep(WAIT_S)
+                reserving = self._reserve(request)
+            note = self._note(reserving.result().usage)
             if note:
                 yield ModelProgress(0, f"Asking {self.name}{note}")
             async with aclosing(self._model.stream(request)) as chunks:
@@ -128,6 +145,9 @@ class BudgetedModel:
                     yield _noted(chunk, note)
         finally:
             await asyncio.shield(asyncio.create_task(self._settle(reserving, meter)))
+
+    def _reserve(self, request: ModelRequest) -> asyncio.Task[Reservation]:
+        return asyncio.create_task(self._budget.reserve(self._claim, self.estimate(request)))
 
     async def _settle(self, reserving: asyncio.Task[Reservation], meter: _Meter) -> None:
         """Settle what was put aside, if it was: a cancelled call may be left while it is."""
@@ -141,6 +161,17 @@ class BudgetedModel:
         if limit is None or not usage.is_warning(limit):
             return ""
         return f" ({int(100 * usage.share(limit))} % of this month's tokens used)"
+
+
+async def _is_reserved(reserving: asyncio.Task[Reservation], *, last: bool) -> bool:
+    """Wait for the reservation; False: it may be had later, and this is not the ``last`` time to ask for it."""
+    try:
+        await asyncio.shield(reserving)
+    except TokensReservedError:
+        if last:
+            raise
+        return False
+    return True
 
 
 class _Meter:

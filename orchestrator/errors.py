@@ -114,6 +114,10 @@ class BudgetExceededError(OrchestratorError):
     code = "BUDGET_EXCEEDED"
 
 
+class TokensReservedError(BudgetExceededError):
+    """What is left of the tenant's tokens is put aside by calls under way; some of it may come back when they end."""
+
+
 class IllegalTransitionError(OrchestratorError):
     """A run or step was told to go where its transition table has no way."""
 

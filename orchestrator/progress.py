@@ -35,7 +35,7 @@ class SaveProgress(Protocol):
 class ProgressMeter:
     """Joins an agent's reports: the newest is saved when it differs from the last saved, not more often than allowed.
 
-    The percentage is kept within 0 to 100 and never falls. No report that differs for `STALLED_S`: that is saved, too.
+    The percentage is kept within 0 to 100 and never falls. Where none differs for `STALLED_S`, that is saved.
     """
 
     def __init__(self, save: SaveProgress, clock: Clock, label: str) -> None:

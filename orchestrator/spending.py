@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from orchestrator.errors import BudgetExceededError
+from orchestrator.errors import BudgetExceededError, TokensReservedError
 from orchestrator.records import Claim
 
 WARNING_SHARE = 0.8
@@ -45,16 +45,29 @@ class MonthUsage(msgspec.Struct, frozen=True, kw_only=True):
         """Let another call begin, however large it is; None: no limit.
 
         Raises:
+            TokensReservedError: nothing is left before a call that is under way ends.
             BudgetExceededError: nothing is left; the text says of how much, and when there is more.
 
         """
-        if limit is None or self.remaining(limit):
-            return
-        aside = f" and {self.reserved} put aside by calls under way" if self.reserved else ""
-        raise BudgetExceededError(
-            f"The {limit} tokens for {self.month} are used up ({self.spent} spent{aside}); "
-            f"they start anew on {self.resets_at[:10]} at 00:00 UTC."
-        )
+        self.check_spent(limit)
+        if limit is not None and not self.remaining(limit):
+            raise TokensReservedError(
+                f"The {limit} tokens for {self.month} are spent ({self.spent}) "
+                f"and put aside by calls under way ({self.reserved})."
+            )
+
+    def check_spent(self, limit: int | None) -> None:
+        """Let another run begin: there are tokens left, if only those that calls under way have put aside.
+
+        Raises:
+            BudgetExceededError: all are spent.
+
+        """
+        if limit is not None and self.spent >= limit:
+            raise BudgetExceededError(
+                f"The {limit} tokens for {self.month} are used up ({self.spent} spent); "
+                f"they start anew on {self.resets_at[:10]} at 00:00 UTC."
+            )
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +88,7 @@ class TokenStore(Protocol):
         by reserving. None: there is no limit, and all is counted.
 
         Raises:
+            TokensReservedError: nothing is left before a call that is under way ends.
             BudgetExceededError: nothing is left.
             ClaimLostError: the run has ended or is another worker's now.
 

@@ -25,7 +25,7 @@ class Service:
     def __init__(self, stage: RunStage, opened: AsyncExitStack) -> None:
         self.stage = stage
         self.spending = RecordedSpending()
-        self.budget = TokenBudget(stage.store.tokens, 100, self.spending)
+        self.budget = TokenBudget(stage.store.tokens, 100, self.spending, stage.clock)
         self._opened = opened
 
     @asynccontextmanager

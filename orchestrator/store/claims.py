@@ -53,6 +53,8 @@ async def renew(session: Session, tokens: Mapping[str, str], lease_s: float) -> 
 
 async def held(session: Session, tokens: Mapping[str, str]) -> frozenset[str]:
     """The runs whose claims still hold."""
+    if not tokens:
+        return frozenset()
     sql, ids = spread(HELD, "ids", sorted(tokens))
     rows = await session.fetch_all(sql, **ids)
     return frozenset(row["id"] for row in rows if tokens[row["id"]] == row["claim_token"])

@@ -12,7 +12,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     ``acquire_timeout_s`` is for a connection that others have in use, ``lock_timeout_s`` for a row or table that
     other transactions hold; a statement takes no longer than ``statement_timeout_s`` with all its waiting. A
-    transaction whose process is silent for ``idle_timeout_s`` is ended, so that a frozen worker holds no row for long.
+    transaction whose process is silent for ``idle_timeout_s`` is ended, so that no frozen worker holds rows for long.
     """
 
     min_size: int = 1

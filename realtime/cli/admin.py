@@ -191,8 +191,8 @@ def list_members(place: Place, tenant: str, project: str, as_json: bool) -> None
 def prune(place: Place, tenant: str | None, days: int | None, *, dry_run: bool) -> None:
     """Delete the logs of runs that ended long ago.
 
-    The runs themselves, their steps and artifacts stay; who watches such a run is told its state and its end. A server
-    does the same by itself every hour, by RUNCAST_RETENTION_DAYS.
+    The runs themselves, their steps and artifacts stay; who watches such a run is told its state and its end. Every
+    hour a server does the same by itself, by RUNCAST_RETENTION_DAYS.
     """
     from realtime.cli.inside import read_settings  # noqa: PLC0415
 

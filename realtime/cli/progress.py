@@ -41,7 +41,8 @@ class Board:
         """Take in one item of a watch; the row that it is about."""
         if isinstance(item, Reset):
             self.rows = {step.id: _row_of_step(step) for step in item.snapshot.steps}
-            return self._whole("running", f"continues from event {item.id}: {item.reason}")
+            goes_on = "shows its end alone" if item.final else f"continues from event {item.id}"
+            return self._whole(item.snapshot.status, f"{goes_on}: {item.reason}")
         step_id = item.payload.get("step_id")
         if not isinstance(step_id, str):
             return self._whole(*_ending(item.payload))

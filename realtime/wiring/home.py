@@ -65,7 +65,7 @@ class Home:
         self.store = store
         document_quota = Quota(tenant=settings.tenant_document_bytes, user=settings.user_document_bytes)
         spending = SpendingCounts(AGENTS)
-        budget = TokenBudget(store.tokens, settings.monthly_tokens, spending)
+        budget = TokenBudget(store.tokens, settings.monthly_tokens, spending, SystemClock())
         self.orchestrator = _orchestrator(settings, store, broadcaster, model, budget)
         self.backend = Backend(
             settings=settings,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+from collections.abc import Coroutine
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -29,11 +32,21 @@ def main(seed: int, kills: int, runs: int, database: str | None, file: Path | No
         if database == EMBEDDED:
             database = stack.enter_context(stack.enter_context(own_server()).database())
         options = Options(seed=seed, kills=kills, runs=runs, database_url=database)
-        figures = asyncio.run(torture(options, lambda text: click.echo(text, err=True)))
+        figures = asyncio.run(_until_terminated(torture(options, lambda text: click.echo(text, err=True))))
     show(figures)
     if file is not None:
         file.write_bytes(msgspec.json.format(msgspec.json.encode(flat(figures))))
     sys.exit(0 if figures.faults.none and not figures.missed_kills else 1)
+
+
+async def _until_terminated(work: Coroutine[Any, Any, Figures]) -> Figures:
+    """What ``work`` comes to. SIGTERM cancels it, as Ctrl-C does, so that it can clean up."""
+    working = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, working.cancel)
+    try:
+        return await working
+    except asyncio.CancelledError:
+        raise click.Abort from None
 
 
 def flat(figures: Figures) -> dict[str, object]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
+import pytest
 from live import ALL_AGENTS, live_server
 from llm_server import falling_silent, llm_server, well
 from process_stage import attempts_in
@@ -17,6 +18,7 @@ DELAYS = (5, 10, 20)
 RETRIES_S = tuple(delay * OUTAGE_S / 30 for delay in DELAYS)
 
 
+@pytest.mark.timeout(60 + 2 * OUTAGE_S)
 async def test_model_gone_for_as_long_as_retries_last_costs_attempts_and_no_run(tmp_path: Path) -> None:
     """The step says when it tries again and why; its next attempt that finds the model completes."""
     async with llm_server() as llm:

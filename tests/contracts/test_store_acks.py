@@ -83,8 +83,9 @@ async def test_drop_logs_takes_events_and_acks_of_ended_runs(project: Project) -
     before = await project.get(ended)
     assert await store.drop_logs(TENANT, days=1) == ()
     await asyncio.sleep(0.003)  # another millisecond on the store's clock
+    assert await store.old_logs(TENANT, days=0) == (ended.id,)
     assert await store.drop_logs(TENANT, days=0) == (ended.id,)
-    assert await store.drop_logs(TENANT, days=0) == ()
+    assert await store.old_logs(TENANT, days=0) == await store.drop_logs(TENANT, days=0) == ()
     assert await store.runs.read_events(TENANT, ended.id, 0) == ()
     assert await project.get(ended) == before
     assert len(await store.runs.list_artifacts(TENANT, project.id)) == 1

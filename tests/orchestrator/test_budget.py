@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from run_stage import BA, RecordedSpending, RunStage, Through, cancelled, finished
 
-from orchestrator.budget import BudgetedModel, TokenBudget
+from orchestrator.budget import WAIT_S, BudgetedModel, TokenBudget
 from orchestrator.errors import BudgetExceededError, ClaimLostError, ModelError, StoreError
 from orchestrator.ports import Context, ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
 from orchestrator.records import Claim
@@ -57,7 +57,7 @@ class Desk:
 
     def budget(self, limit: int | None = 100, tokens: Any = None) -> TokenBudget:
         """A budget over the stage's store, or over the tokens given."""
-        return TokenBudget(tokens or self.stage.store.tokens, limit, self.seen)
+        return TokenBudget(tokens or self.stage.store.tokens, limit, self.seen, self.stage.clock)
 
     def model(self, model: ScriptedModel, limit: int | None = 100, tokens: Any = None) -> BudgetedModel:
         """``model`` for the calls of the run."""
@@ -174,6 +174,34 @@ async def test_call_that_crosses_the_line_is_let_finish_and_no_other_begins(desk
         await desk.ask(model)
     assert scripted.asked == 1
     assert (await desk.figures(), desk.seen.refusals, desk.seen.shares[-1]) == ((130, 0), 1, 1.3)
+
+
+async def test_call_waits_for_tokens_that_others_have_put_aside(desk: Desk) -> None:
+    """What is only put aside may come back: the call says that it waits, and is made when another has settled."""
+    tokens = desk.stage.store.tokens
+    other = await tokens.reserve(desk.claim, 100, 100)
+    scripted = ScriptedModel(ModelText("b"), ModelUsage(30))
+    asking = asyncio.create_task(desk.ask(desk.model(scripted)))
+    await desk.stage.clock.naps.nth(1)
+    assert (scripted.asked, desk.seen.refusals) == (0, 0)
+    await tokens.settle(desk.stage.tenant, other.id, 50)
+    desk.stage.clock.advance(WAIT_S)
+    waiting, *answer = await finished(asking)
+    assert isinstance(waiting, ModelProgress)
+    assert waiting.label.startswith("Waiting: ")
+    assert answer[-1] == ModelUsage(30)
+    assert await desk.figures() == (80, 0)
+
+
+async def test_call_does_not_wait_for_ever_for_what_others_keep(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After some minutes the call is refused, as one that finds nothing left."""
+    monkeypatch.setattr("orchestrator.budget.MOST_WAITS", 1)
+    await desk.stage.store.tokens.reserve(desk.claim, 100, 100)
+    asking = asyncio.create_task(desk.ask(desk.model(ScriptedModel(ModelText("b")))))
+    await desk.stage.clock.naps.nth(1)
+    desk.stage.clock.advance(WAIT_S)
+    with pytest.raises(BudgetExceededError, match="put aside by calls under way"):
+        await finished(asking)
 
 
 async def test_call_of_a_lost_claim_is_not_made(desk: Desk) -> None:

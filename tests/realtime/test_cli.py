@@ -79,6 +79,7 @@ def test_help_and_version_load_nothing_heavy() -> None:
             ["migrate"],
             ["admin"],
         ),
+        ["admin", "prune"],
         *(["admin", "tenant", name] for name in ("add", "list")),
         *(["admin", "project", name] for name in ("add", "list")),
         *(["admin", "member", name] for name in ("set", "remove", "list")),

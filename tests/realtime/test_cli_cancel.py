@@ -2,97 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from cli_stage import NOBODYS_RUN, finish, read_until, refused, spawn, told, url_of
+from home_stage import AGENTS, TENANT, HomeStage
 from place_stage import dialect, elsewhere, home, spec
 
-from orchestrator.events import RunEnded, StepComplete, StepRunning
-from orchestrator.pipeline import PipelineMode
-from orchestrator.records import Artifact, NewRun, RunRecord
-from realtime.settings import Settings
-from realtime.wiring.callers import ensure_local
-from realtime.wiring.opening import open_store
-
 __all__ = ["dialect", "elsewhere", "home", "spec"]
-
-AGENTS = ("ba_consultant", "qa_consultant")
-TENANT = "demo"
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 
 
-class Seeded:
-    """The home as the test writes to it, without a server."""
-
-    def __init__(self, home: Path) -> None:
-        self._settings = Settings.from_environment(home=home)
-
-    def accept(self, *, first_done: bool = False, all_done: bool = False) -> str:
-        """A run of two agents that nobody carries out; ``first_done``: its first step has left an artifact."""
-        return asyncio.run(self._accept(first_done=first_done, all_done=all_done))
-
-    def run(self, run_id: str) -> RunRecord:
-        """The run as it stands."""
-        return asyncio.run(self._read(run_id))
-
-    async def _accept(self, *, first_done: bool, all_done: bool) -> str:
-        async with await open_store(self._settings) as store:
-            seat = await ensure_local(store)
-            run = NewRun(
-                id=str(uuid4()),
-                project_id=seat.project_id,
-                pipeline_mode=PipelineMode.SEQUENTIAL,
-                agents_selected=AGENTS,
-                step_ids=(str(uuid4()), str(uuid4())),
-                started_by=seat.user.id,
-            )
-            await store.runs.accept_run(TENANT, run)
-            if first_done:
-                await store.runs.claim_run(TENANT, run.id, "worker")
-                facts, artifact = _first_step(run)
-                await store.runs.save(TENANT, run.id, "worker", facts, [artifact])
-            if all_done:
-                await store.runs.claim_run(TENANT, run.id, "worker", seize=True)
-                await store.runs.save(TENANT, run.id, "worker", [RunEnded.success(run.id)])
-            return run.id
-
-    async def _read(self, run_id: str) -> RunRecord:
-        async with await open_store(self._settings) as store:
-            run = await store.runs.get_run(TENANT, run_id)
-        assert run is not None
-        return run
-
-
-def _first_step(run: NewRun) -> tuple[list[StepRunning | StepComplete], Artifact]:
-    step_id, agent_type = run.step_ids[0], AGENTS[0]
-    artifact = Artifact(
-        id=str(uuid4()),
-        run_id=run.id,
-        step_id=step_id,
-        agent_type=agent_type,
-        title="Coverage",
-        artifact_type="coverage_matrix",
-        content_type="text/markdown",
-        content="# Coverage\n\n| id | requirement |\n|---|---|\n| R1 | The shop MUST open. |\n",
-    )
-    running = StepRunning(step_id=step_id, agent_type=agent_type, progress_pct=0, progress_label="Reads", attempt=1)
-    done = StepComplete(step_id=step_id, agent_type=agent_type, tokens_used=7, artifact_id=artifact.id, duration_ms=1)
-    return [running, done], artifact
-
-
 @pytest.fixture
-def seeded(home: Path, spec: str) -> Seeded:
+def seeded(home: Path, spec: str) -> HomeStage:
     """A home with a document."""
     told("import", spec)
-    return Seeded(home)
+    return HomeStage(home)
 
 
 @pytest.fixture
@@ -102,7 +32,7 @@ def options(dialect: str) -> str:
 
 
 @pytest.fixture
-def served(seeded: Seeded, home: Path) -> Iterator[Path]:
+def served(seeded: HomeStage, home: Path) -> Iterator[Path]:
     """The home, served by a process of its own whose agents take a minute."""
     process = spawn("serve", "--port", "0", RUNCAST_PACE_S="60")
     read_until(process, "^Serving")
@@ -121,7 +51,7 @@ def started(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str],
     return process, said.split()[1]
 
 
-def test_cancel_without_a_server_ends_that_run_alone(seeded: Seeded, options: str) -> None:
+def test_cancel_without_a_server_ends_that_run_alone(seeded: HomeStage, options: str) -> None:
     """The run ends where it stands; the home's other unfinished run is not carried out for it."""
     run_id, other = seeded.accept(first_done=True), seeded.accept()
     said = told("cancel", run_id)
@@ -149,7 +79,7 @@ def test_cancel_at_the_homes_server_interrupts_the_run_for_who_watches(served: P
     assert f"Run {run_id}: cancelled (The run was cancelled.)" in err
 
 
-def test_cancel_beside_a_run_without_server_reaches_it(seeded: Seeded) -> None:
+def test_cancel_beside_a_run_without_server_reaches_it(seeded: HomeStage) -> None:
     """A run inside of ``runcast run`` is cancelled from another terminal, and that command ends."""
     watching, run_id = started("--agents", "ba_consultant", RUNCAST_PACE_S="60")
     try:
@@ -161,16 +91,17 @@ def test_cancel_beside_a_run_without_server_reaches_it(seeded: Seeded) -> None:
     assert "cancelled" in err
 
 
-def test_run_that_had_ended_before_is_told_and_no_error(seeded: Seeded) -> None:
+def test_run_that_had_ended_before_is_told_and_no_error(seeded: HomeStage) -> None:
     """A completed run stays completed; the exit code is that of success, as the run goes on no more."""
-    run_id = seeded.accept(all_done=True)
+    run_id = seeded.accept()
+    seeded.complete(run_id)
     assert told("cancel", run_id) == f"Run {run_id} had ended before: completed\n"
     assert refused("retry", run_id) == (
         "Error: The run completed; expected one that failed or was cancelled. Start a new run."
     )
 
 
-def test_absent_run_is_told_without_a_server_and_with_one(seeded: Seeded, request: pytest.FixtureRequest) -> None:
+def test_absent_run_is_told_without_a_server_and_with_one(seeded: HomeStage, request: pytest.FixtureRequest) -> None:
     """There is no such run: the same line wherever that is found out."""
     line = "Error: There is no such run."
     assert (refused("cancel", NOBODYS_RUN), refused("retry", NOBODYS_RUN)) == (line, line)
@@ -180,7 +111,7 @@ def test_absent_run_is_told_without_a_server_and_with_one(seeded: Seeded, reques
     assert (refused("cancel", NOBODYS_RUN, **at), refused("retry", NOBODYS_RUN, **at)) == (line, line)
 
 
-def test_role_that_may_not_is_told_with_what_mends_it(seeded: Seeded) -> None:
+def test_role_that_may_not_is_told_with_what_mends_it(seeded: HomeStage) -> None:
     """A viewer neither cancels nor retries; nothing is changed."""
     told("admin", "member", "set", "--tenant", TENANT, "--project", "demo", "guest@example.org", "viewer")
     run_id = seeded.accept()
@@ -190,7 +121,7 @@ def test_role_that_may_not_is_told_with_what_mends_it(seeded: Seeded) -> None:
     assert seeded.run(run_id).status == "queued"
 
 
-def test_retry_keeps_what_was_done_and_is_watched_to_its_end(seeded: Seeded) -> None:
+def test_retry_keeps_what_was_done_and_is_watched_to_its_end(seeded: HomeStage) -> None:
     """Without a server: the new run shows the step that is kept, carries out the other, and succeeds."""
     run_id = seeded.accept(first_done=True)
     told("cancel", run_id)
@@ -205,7 +136,7 @@ def test_retry_keeps_what_was_done_and_is_watched_to_its_end(seeded: Seeded) -> 
     assert seeded.run(again[1]).retry_of == run_id
 
 
-def test_retry_and_cancel_at_a_server_elsewhere(seeded: Seeded, served: Path) -> None:
+def test_retry_and_cancel_at_a_server_elsewhere(seeded: HomeStage, served: Path) -> None:
     """With a URL and a token both find the run's project by themselves; an interrupted ``retry`` tells what to do."""
     run_id = seeded.accept(first_done=True)
     at = {"RUNCAST_URL": url_of(served), "RUNCAST_TOKEN": told("token").strip(), "RUNCAST_HOME": "nowhere"}
