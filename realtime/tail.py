@@ -80,6 +80,11 @@ class RunTail:
             self._pages.popitem(last=False)
         return page
 
+    def skip_to(self, head: int) -> None:
+        """Hold nothing any more, and go on after ``head``: what is between is lost."""
+        self.head = head
+        self.forget()
+
     def forget(self) -> None:
         """Hold nothing any more; the log has it."""
         self._events.clear()

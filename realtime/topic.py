@@ -217,11 +217,19 @@ class Topic:
         self._readable = True
         return events
 
+    def _lose_to(self, head: int) -> None:
+        """The log no longer has what the tail lacks up to ``head``: have every viewer who is due it find that out."""
+        if self.tail is not None:
+            self.tail.skip_to(head)
+            self._on_used(self)
+            self.schedule()
+
     async def _read_missing(self) -> None:
         try:
             while self.tail is not None and self.tail.head < self._wanted:
                 events = await self._read(self.tail.head)
                 if not events or self.tail.append(events[0]) is Appended.GAP:
+                    self._lose_to(self._wanted)
                     return
                 for event in events[1:]:
                     self.tail.append(event)

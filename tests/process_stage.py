@@ -34,6 +34,15 @@ async def start_run(process: ServerProcess, agents: Sequence[str] = ALL_AGENTS) 
         return str(run.json()["id"])
 
 
+async def run_at_work(process: ServerProcess) -> str:
+    """A run of three agents, the first of which waits for its file."""
+    run_id = await start_run(process)
+    async with asyncio.timeout(20), stream_of(process, run_id) as stream:
+        while (event := await stream.event()) is not None and event.data["payload"].get("progress_pct") != 10:
+            pass
+    return run_id
+
+
 async def snapshot_of(process: ServerProcess, run_id: str) -> dict[str, Any]:
     """The run as REST shows it."""
     async with requests_to(process) as http:

@@ -11,7 +11,7 @@ import msgspec
 
 from realtime.cli.errors import CommandError, InUseError, StoppedError
 from realtime.cli.inside import admitted, cancelled, opened, read_settings
-from realtime.cli.served import Served, connect, find_running, served
+from realtime.cli.served import ANSWER_S, Served, connect, find_running, served
 from realtime.cli.target import Target
 from realtime.client import RunClient, ServerRefusedError
 from realtime.ports import DocumentInfo
@@ -19,6 +19,9 @@ from realtime.roles import Action
 from realtime.snapshot import RunSnapshot
 
 _T = TypeVar("_T")
+
+CANCEL_ANSWER_S = 0.7
+"""A server that is slower may be frozen, and a run is cancelled without it just as well."""
 
 
 class Reached:
@@ -110,13 +113,13 @@ async def reach_documents(target: Target) -> AsyncIterator[Callable[[str, bytes]
 
 
 async def cancel_run(target: Target, run_id: str) -> RunSnapshot:
-    """The run, ended: through the server that is meant, or in its home where nobody serves that.
+    """The run, ended: through the server that is meant, or in its home where none answers.
 
     Raises:
         CommandError: there is no such run, whoever is named may not cancel it, or the home cannot be used.
 
     """
-    async with _reach_running(target, Action.CANCEL_RUN, run_id) as reached:
+    async with _reach_running(target, Action.CANCEL_RUN, run_id, answer_s=CANCEL_ANSWER_S) as reached:
         if reached is not None:
             with refused():
                 return await reached.client.cancel_run(run_id, reached.project_id)
@@ -133,13 +136,15 @@ def refused() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _reach_running(target: Target, action: Action, run_id: str | None = None) -> AsyncIterator[Reached | None]:
-    """The server that is meant, if it runs; None: nobody serves the home."""
+async def _reach_running(
+    target: Target, action: Action, run_id: str | None = None, *, answer_s: float = ANSWER_S
+) -> AsyncIterator[Reached | None]:
+    """The server that is meant, if it runs and answers; None: nobody serves the home."""
     if target.url is not None:
         async with RunClient(target.url, target.token) as client:
             yield Reached(client, target, await _find_project(client, target.named.project))
         return
-    running = await find_running(target.place)
+    running = await find_running(target.place, answer_s=answer_s)
     if running is None:
         yield None
         return

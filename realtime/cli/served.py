@@ -89,15 +89,17 @@ def _trust(certificate: str | None) -> ssl.SSLContext | None:
     return None if certificate is None else trust_only(certificate)
 
 
-async def find_running(place: Place) -> Running | None:
-    """The server of the home, which answers; None: there is none. What a dead one left behind is not believed.
+async def find_running(place: Place, *, answer_s: float = ANSWER_S) -> Running | None:
+    """The server of the home, which answers within ``answer_s``; None: there is none.
+
+    What a dead one left behind is not believed.
 
     Raises:
         CommandError: the home's server has its data elsewhere than the command.
 
     """
     running = read_running(place.home)
-    if running is None or not await _healthy(running):
+    if running is None or not await _healthy(running, answer_s):
         return None
     wanted = None if place.database_url is None else printable_url(place.database_url)
     if running.database != wanted:
@@ -123,10 +125,10 @@ def read_running(home: Path) -> Running | None:
     return running
 
 
-async def _healthy(running: Running) -> bool:
+async def _healthy(running: Running, answer_s: float) -> bool:
     trust = _trust(running.certificate) or True
     try:
-        async with httpx2.AsyncClient(timeout=ANSWER_S, trust_env=False, verify=trust) as http:
+        async with httpx2.AsyncClient(timeout=answer_s, trust_env=False, verify=trust) as http:
             health = msgspec.json.decode((await http.get(f"{running.url}/healthz")).content, type=_Health)
     except (httpx2.HTTPError, msgspec.DecodeError):
         return False

@@ -24,14 +24,17 @@ EMBEDDED = "embedded"
 @click.option("--seed", default=1, help="What random moments are drawn from.")
 @click.option("--kills", default=100, type=click.IntRange(1), help="How often the server is killed.")
 @click.option("--runs", default=20, type=click.IntRange(1), help="Runs; each has three viewers.")
+@click.option("--servers", default=1, type=click.IntRange(1), help="Servers; several need PostgreSQL.")
 @click.option("--database", help=f"postgresql://..., or '{EMBEDDED}' for one of our own.  [default: SQLite]")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write the figures there.")
-def main(seed: int, kills: int, runs: int, database: str | None, file: Path | None) -> None:
-    """Kill a server again and again under runs and viewers, and see that nothing is lost or done twice."""
+def main(seed: int, kills: int, runs: int, servers: int, database: str | None, file: Path | None) -> None:
+    """Kill servers again and again under runs and viewers, and see that nothing is lost or done twice."""
+    if servers > 1 and database is None:
+        raise click.UsageError("A home in SQLite has one server; name a --database for several.")
     with ExitStack() as stack:
         if database == EMBEDDED:
             database = stack.enter_context(stack.enter_context(own_server()).database())
-        options = Options(seed=seed, kills=kills, runs=runs, database_url=database)
+        options = Options(seed=seed, kills=kills, runs=runs, servers=servers, database_url=database)
         figures = asyncio.run(_until_terminated(torture(options, lambda text: click.echo(text, err=True))))
     show(figures)
     if file is not None:

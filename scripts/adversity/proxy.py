@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import random
+from collections.abc import AsyncIterator, Sequence
 from typing import TypeAlias
 
 PIECE_BYTES = 16 * 1024
@@ -74,13 +75,14 @@ class Link:
 
 
 class Proxy:
-    """Forwards what is connected to ``port`` to the server's port; where nobody listens there, it hangs up."""
+    """Forwards each connection to ``port`` to one of the servers' ports; where nobody listens there, it hangs up."""
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_ports: Sequence[int], draw: random.Random) -> None:
         self.links: list[Link] = []
         self.accepted = 0
         self.port = 0
-        self._server_port = server_port
+        self._server_ports = server_ports
+        self._draw = draw
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -109,7 +111,7 @@ class Proxy:
     async def _join(self, viewer: Stream) -> None:
         self.accepted += 1
         try:
-            server = await asyncio.open_connection("127.0.0.1", self._server_port)
+            server = await asyncio.open_connection("127.0.0.1", self._draw.choice(self._server_ports))
         except OSError:
             viewer[1].transport.abort()
             return

@@ -24,6 +24,7 @@ STEPS = "SELECT run_id, id, agent_type, status, attempt, tokens_used, artifact_i
 EVENTS = "SELECT run_id, id, type, payload FROM agent_run_events ORDER BY run_id, id"
 ARTIFACTS = "SELECT id, run_id, step_id FROM artifacts"
 RESERVATIONS = "SELECT run_id FROM token_reservations"
+SPENT = "SELECT CAST(COALESCE(SUM(spent), 0) AS BIGINT) AS tokens FROM token_months"
 
 
 class Records:

@@ -78,17 +78,28 @@ class Server:
         """SIGTERM; the exit code."""
         return await self._end(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """SIGSTOP: nothing happens in it any more, and everybody takes it for alive."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on as if nothing had happened."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(how)
+
     async def _end(self, how: signal.Signals) -> int:
         process = self._process
         if process is None:
             return 0
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(how)
+        self._signal(how)
         try:
             code = await asyncio.wait_for(process.wait(), STOP_S)
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            self._signal(signal.SIGKILL)
             raise
         if self._ready is not None:
             self._ready.cancel()

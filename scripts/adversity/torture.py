@@ -1,4 +1,4 @@
-"""Runs, viewers, a network that breaks, and a server that is killed again and again."""
+"""Runs, viewers, a network that breaks, and servers that are killed again and again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from killer import Killer
 from proxy import Proxy
-from records import Records
+from records import SPENT, Records
 from server import Server
 from verdict import Faults, judge
 from viewers import WAYS, Viewer, watch
@@ -33,7 +33,7 @@ PARALLEL = 0.2
 """The share of runs whose steps are side by side."""
 
 ACCEPTING_S = 10.0
-"""Runs are accepted within so long, while kills have begun."""
+"""Runs are accepted within so long, while kills have begun; sooner where there are to be few kills."""
 
 AFTERWARDS_S = 180.0
 """How long runs and viewers may take once nothing is killed any more."""
@@ -48,6 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     kills: int
     runs: int
+    servers: int = 1
     database_url: str | None = None
 
 
@@ -56,8 +57,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
     seed: int
     database: str
+    servers: int
     runs: int
     kills: int
+    freezes: int
     missed_kills: int
     """Kills that were asked for and met no run any more."""
     viewers: int
@@ -67,6 +70,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     troubles: dict[str, int]
     """What the network did to them."""
     seconds: float
+    tokens: int
+    """What the runs cost."""
+    lost_tokens: int
+    """What else the tenant's usage counts: calls that died with their worker."""
     faults: Faults
 
 
@@ -74,26 +81,32 @@ Tell = Callable[[str], None]
 
 
 class Torture:
-    """One server on a fresh home, and what is done to it."""
+    """Servers of one store, each with a fresh home, and what is done to them."""
 
-    def __init__(self, options: Options, home: Path, tell: Tell) -> None:
+    def __init__(self, options: Options, folder: Path, tell: Tell) -> None:
         self._options = options
         self._tell = tell
         self._draw = random.Random(options.seed)
-        self.settings = Settings(
+        self._servers = [self._server(folder / str(number)) for number in range(options.servers)]
+        self._records = Records(self._servers[0].settings.home, options.database_url)
+        ports = [server.settings.port for server in self._servers]
+        self._proxy = Proxy(ports, random.Random(options.seed + 2))
+        self._token = ""
+
+    def _server(self, folder: Path) -> Server:
+        folder.mkdir()
+        settings = Settings(
             port=_free_port(),
-            home=home / "home",
-            database_url=options.database_url,
+            home=folder / "home",
+            database_url=self._options.database_url,
+            secret=f"{self._options.seed:032}",
             heartbeat_s=HEARTBEAT_S,
             idle_timeout_s=3 * HEARTBEAT_S,
             lease_s=LEASE_S,
             pace_s=PACE_S,
             log_level="warning",
         )
-        self.server = Server(self.settings, home / "server.log")
-        self.records = Records(self.settings.home, options.database_url)
-        self.proxy = Proxy(self.settings.port)
-        self._token = ""
+        return Server(settings, folder / "log")
 
     async def run(self) -> Figures:
         """Do all of it, and judge."""
@@ -102,39 +115,49 @@ class Torture:
         modes = {self._draw_id(): self._draw_mode() for _ in range(self._options.runs)}
         viewers = [Viewer(run_id, kind) for run_id in modes for kind in WAYS]
         costs = await self._costs()
-        wait_s = 0 if self.settings.database_url is None else LEASE_S  # SQLite's one server takes all runs at once
-        killer = Killer(self.server, self.records, self._draw, step_s=PACE_S, wait_s=wait_s)
-        weather = Weather(self.proxy, random.Random(self._options.seed + 1))
+        spent_before = await self._spent()
+        lease_s = 0 if self._options.database_url is None else LEASE_S  # SQLite's one server takes all runs at once
+        killer = Killer(self._servers, self._records, self._draw, step_s=PACE_S, lease_s=lease_s)
+        weather = Weather(self._proxy, random.Random(self._options.seed + 1))
         try:
-            async with self.proxy.listening():
+            async with self._proxy.listening():
                 await self._hurt(modes, viewers, killer, weather)
-            await self.server.stop()
+            for server in self._servers:
+                await server.stop()
         finally:
-            await self.server.kill()
+            for server in self._servers:
+                await server.kill()
+        spent = await self._spent() - spent_before
+        due = {run_id: costs[mode] for run_id, mode in modes.items()}
         return Figures(
             seed=self._options.seed,
-            database="SQLite" if self.settings.database_url is None else "PostgreSQL",
+            database="SQLite" if self._options.database_url is None else "PostgreSQL",
+            servers=len(self._servers),
             runs=len(modes),
             kills=killer.kills,
+            freezes=killer.freezes,
             missed_kills=self._options.kills - killer.kills,
             viewers=len(viewers),
             events=sum(len(viewer.payloads) for viewer in viewers),
             connections=sum(viewer.connections for viewer in viewers),
             troubles=dict(weather.counts),
             seconds=round(time.monotonic() - began, 1),
-            faults=await judge(self.records, viewers, {run_id: costs[mode] for run_id, mode in modes.items()}),
+            tokens=sum(due.values()),
+            lost_tokens=spent - sum(due.values()),
+            faults=await judge(self._records, viewers, due, spent),
         )
 
     async def _open(self) -> str:
         """See to the tables, the local user and project; a token of theirs."""
-        if self.settings.database_url is not None:
-            await migrate(self.settings)
-        return await mint_token(self.settings, LOCAL)
+        settings = self._servers[0].settings
+        if settings.database_url is not None:
+            await migrate(settings)
+        return await mint_token(settings, LOCAL)
 
     async def _hurt(
         self, modes: dict[str, PipelineMode], viewers: Sequence[Viewer], killer: Killer, weather: Weather
     ) -> None:
-        """Have all runs watched to their ends, while the server is killed and connections break."""
+        """Have all runs watched to their ends, while servers are killed and connections break."""
         async with asyncio.TaskGroup() as group:
             asides = [
                 group.create_task(weather.blow()),
@@ -152,6 +175,11 @@ class Torture:
             for aside in asides:
                 aside.cancel()
 
+    async def _spent(self) -> int:
+        """All tokens that the tenant's usage has."""
+        (row,) = await self._records.read(SPENT)
+        return int(row["tokens"])
+
     def _draw_id(self) -> str:
         return str(UUID(int=self._draw.getrandbits(128), version=4))
 
@@ -160,15 +188,16 @@ class Torture:
 
     async def _costs(self) -> dict[PipelineMode, int]:
         """What one undisturbed pass costs; on the way, the documents are put in place."""
-        await self.server.start(pace_s=0)
+        server = self._servers[0]
+        await server.start(pace_s=0)
         try:
-            await self.server.ready()
-            async with RunClient(self.server.url, self._token) as client:
+            await server.ready()
+            async with RunClient(server.url, self._token) as client:
                 for document in sorted(DOCUMENTS.iterdir()):
                     await client.upload(document.name, document.read_bytes())
                 return {mode: await self._cost(client, mode) for mode in PipelineMode}
         finally:
-            await self.server.stop()
+            await server.stop()
 
     async def _cost(self, client: RunClient, mode: PipelineMode) -> int:
         run = await client.start_run(AGENT_TYPES, pipeline_mode=mode, use_cache=False)
@@ -180,10 +209,10 @@ class Torture:
         """Have the run accepted, asking as often as it takes, and watched to its end."""
         draw = random.Random(run_id)
         await asyncio.sleep(draw.uniform(0, min(ACCEPTING_S, self._options.kills)))
-        async with RunClient(self.proxy.url, self._token) as client:
+        async with RunClient(self._proxy.url, self._token) as client:
             await _accept(client, run_id, mode, draw)
         headers = {"Authorization": f"Bearer {self._token}"}
-        await asyncio.gather(*(watch(viewer, self.proxy.url, headers, draw) for viewer in viewers))
+        await asyncio.gather(*(watch(viewer, self._proxy.url, headers, draw) for viewer in viewers))
 
     async def _tell_progress(self, killer: Killer, viewers: Sequence[Viewer]) -> None:
         while True:

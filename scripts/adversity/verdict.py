@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 from records import ARTIFACTS, EVENTS, RESERVATIONS, RUNS, STEPS, Records, Row
@@ -31,8 +31,10 @@ class Faults(msgspec.Struct, kw_only=True, frozen=True):
     """Artifacts that a step left beyond its one."""
     miscounted_tokens: int
     """Runs whose tokens are not the sum over their steps, or not what one undisturbed pass costs."""
+    uncounted_tokens: int
+    """Tokens of runs that the tenant's usage does not have."""
     reservations: int
-    """Tokens that are still put aside for a run that has ended."""
+    """Calls of ended runs that still have tokens put aside."""
 
     @property
     def none(self) -> bool:
@@ -40,14 +42,12 @@ class Faults(msgspec.Struct, kw_only=True, frozen=True):
         return not any(msgspec.structs.astuple(self))
 
 
-async def judge(records: Records, viewers: Sequence[Viewer], costs: Mapping[str, int]) -> Faults:
-    """Compare; ``costs``: what each run costs in one undisturbed pass, by run id."""
+async def judge(records: Records, viewers: Sequence[Viewer], costs: Mapping[str, int], spent: int) -> Faults:
+    """Compare. ``costs``: what each run costs in one undisturbed pass; ``spent``: what the tenant's usage says."""
     runs = _of(costs, await records.read(RUNS), "id")
     steps = _of(costs, await records.read(STEPS))
     logs = _logs(_of(costs, await records.read(EVENTS)))
-    completed = Counter(
-        event["payload_step"] for log in logs.values() for event in map(_completion, log) if event is not None
-    )
+    completed = Counter(step_id for log in logs.values() for step_id in _completions(log))
     artifacts = Counter(row["step_id"] for row in _of(costs, await records.read(ARTIFACTS)))
     sums = Counter[str]()
     for step in steps:
@@ -62,6 +62,7 @@ async def judge(records: Records, viewers: Sequence[Viewer], costs: Mapping[str,
         doubled_steps=sum(completed[step["id"]] != 1 for step in steps),
         doubled_artifacts=sum(abs(artifacts[step["id"]] - 1) for step in steps),
         miscounted_tokens=sum(not run["total_tokens"] == sums[run["id"]] == costs[run["id"]] for run in runs),
+        uncounted_tokens=max(0, sum(run["total_tokens"] for run in runs) - spent),
         reservations=len(_of(costs, await records.read(RESERVATIONS))),
     )
 
@@ -77,9 +78,12 @@ def _logs(events: Iterable[Row]) -> dict[str, list[Row]]:
     return logs
 
 
-def _completion(event: Row) -> dict[str, str] | None:
-    payload = msgspec.json.decode(event["payload"])
-    return {"payload_step": payload["step_id"]} if event["type"] == "complete" and "step_id" in payload else None
+def _completions(log: Iterable[Row]) -> Iterator[str]:
+    """The step of each ``complete`` event, but for that of the whole run."""
+    for event in log:
+        payload = msgspec.json.decode(event["payload"])
+        if event["type"] == "complete" and "step_id" in payload:
+            yield payload["step_id"]
 
 
 def _gaps(log: Sequence[Row], run: Row) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from live import ALL_AGENTS, GatedModel, live_server
 from postgres_server import PostgresServer
-from process_stage import attempts_in, log_of, read_stream, start_run, stream_of
+from process_stage import attempts_in, log_of, read_stream, run_at_work, start_run, stream_of
 from server_process import ServerProcess, server_process
 
 from orchestrator.store import sqlite_driver
@@ -86,15 +86,6 @@ def two_processes(folder: Path, url: str, lease_s: float) -> tuple[Any, Any]:
     )
 
 
-async def begin_on(process: ServerProcess) -> str:
-    """A run whose first agent is at work."""
-    run_id = await start_run(process)
-    async with asyncio.timeout(20), stream_of(process, run_id) as stream:
-        while (event := await stream.event()) is not None and event.data["payload"].get("progress_pct") != 10:
-            pass
-    return run_id
-
-
 async def check_completes(process: ServerProcess, run_id: str, attempts: list[int]) -> None:
     """The run ends well on this server, with contiguous ids and each step complete once."""
     seen: list[bytes] = []
@@ -143,7 +134,7 @@ async def test_clock_that_jumps_forward_lets_a_claim_lapse_and_the_run_completes
     """A worker that cannot renew in time loses its run to another, long before its lease is over in truth."""
     first, second = two_processes(tmp_path, postgres_url, LONG_LEASE_S)
     async with first as one:
-        run_id = await begin_on(one)
+        run_id = await run_at_work(one)
         async with second as two:
             one.freeze()
             await clock.jump_to(+HOUR_S)
@@ -162,7 +153,7 @@ async def test_clock_that_jumps_back_is_followed_by_the_next_renewal(
     """A worker that lives goes on; when it dies afterwards, its run is taken over as soon as ever."""
     first, second = two_processes(tmp_path, postgres_url, SHORT_LEASE_S)
     async with first as one:
-        run_id = await begin_on(one)
+        run_id = await run_at_work(one)
         await clock.jump_to(-HOUR_S)
         async with asyncio.timeout(20):
             while await clock.lease_left_s(run_id) > SHORT_LEASE_S:
@@ -180,7 +171,7 @@ async def test_claim_of_a_worker_that_died_before_the_clock_jumped_back_lasts_un
     """Nobody renews it to the new time, so its run waits for the jump to be over, or for somebody to cancel it."""
     first, second = two_processes(tmp_path, postgres_url, SHORT_LEASE_S)
     async with first as one:
-        run_id = await begin_on(one)
+        run_id = await run_at_work(one)
         one.freeze()
         await clock.jump_to(-HOUR_S)
         await one.kill()

@@ -42,8 +42,8 @@ async def told_by_stream(stream: RawHttp) -> bool:
     return told
 
 
-async def first_attempts(process: ServerProcess, run_ids: list[str], attempt: int) -> None:
-    """Return when the first step of each run is at work, for the time named."""
+async def until_at_work(process: ServerProcess, run_ids: list[str], attempt: int) -> None:
+    """Return when the first step of each run is at its ``attempt``."""
     for run_id in run_ids:
         async with asyncio.timeout(30), stream_of(process, run_id) as stream:
             while (event := await stream.event()) is not None:
@@ -65,7 +65,7 @@ async def test_sigterm_under_two_hundred_viewers_and_ten_runs_ends_in_five_secon
     """All get 1012, or `retry:` and a clean end; after the restart all runs go on, and none counts a take-over."""
     async with server_process(tmp_path, database_url, max_runs_at_once=RUNS) as process:
         run_ids = [await start_run(process) for _ in range(RUNS)]
-        await first_attempts(process, run_ids, 1)
+        await until_at_work(process, run_ids, 1)
         async with contextlib.AsyncExitStack() as stack:
             watched = run_ids * VIEWERS_OF_EACH
             sockets = [await stack.enter_async_context(socket_of(process, run_id)) for run_id in watched]
@@ -84,7 +84,7 @@ async def test_sigterm_under_two_hundred_viewers_and_ten_runs_ends_in_five_secon
         ] * RUNS
 
         await process.start()
-        await first_attempts(process, run_ids, 2)
+        await until_at_work(process, run_ids, 2)
         assert [run.takeovers for run in await rows_of(tmp_path, database_url, run_ids)] == [0] * RUNS
         process.release("ba_consultant", "qa_consultant", "automation_consultant")
         async with asyncio.timeout(60):

@@ -17,6 +17,7 @@ from process_stage import (
     log_of,
     read_stream,
     requests_to,
+    run_at_work,
     snapshot_of,
     start_run,
     stream_of,
@@ -41,13 +42,9 @@ async def two_servers(folder: Path, database_url: str) -> AsyncIterator[tuple[Se
 
 
 async def begin_on(worker: ServerProcess, other: ServerProcess) -> str:
-    """A run whose first agent is at work in ``worker``."""
+    """A run whose first agent is at work in ``worker``, and not in the other server."""
     other.freeze()
-    run_id = await start_run(worker)
-    async with stream_of(worker, run_id) as stream:
-        async with asyncio.timeout(20):
-            while (event := await stream.event()) is not None and event.data["payload"].get("progress_pct") != 10:
-                pass
+    run_id = await run_at_work(worker)
     other.thaw()
     return run_id
 

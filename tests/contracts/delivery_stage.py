@@ -30,6 +30,8 @@ class ListLog:
         self.reads: list[tuple[RunKey, int]] = []
         self.delay: Callable[[], float] = lambda: 0.0
         self.failures = 0
+        self.kept_heads: dict[RunKey, int] = {}
+        """Those of runs whose logs are gone, which their rows still have."""
 
     def add(self, count: int, *, key: RunKey = KEY, last: bool = False, size: int = 0) -> list[Event]:
         """Append so many events to the log; nothing is published."""
@@ -53,7 +55,8 @@ class ListLog:
         return [Event(event.run_id, event.id, event.type, event.payload) for event in page]
 
     async def heads(self, keys: Iterable[RunKey]) -> dict[RunKey, int]:
-        return {key: self.logs[key][-1].id for key in keys if self.logs.get(key)}
+        newest = self.kept_heads | {key: log[-1].id for key, log in self.logs.items() if log}
+        return {key: newest[key] for key in keys if key in newest}
 
 
 class ListOutlet:
@@ -66,7 +69,7 @@ class ListOutlet:
         self.batches: list[list[int]] = []
         self.ending: Ending | None = None
         self.ready = True
-        self._takes = takes
+        self.takes = takes
         self._callbacks: list[Callable[[], None]] = []
 
     def call_when_ready(self, callback: Callable[[], None]) -> None:
@@ -77,8 +80,8 @@ class ListOutlet:
         assert page.events
         self.batches.append([event.id for event in page.events])
         self.got += self.batches[-1]
-        self._takes -= 1
-        self.ready = self._takes > 0
+        self.takes -= 1
+        self.ready = self.takes > 0
         return len(page.frames)
 
     def open(self) -> None:

@@ -106,6 +106,27 @@ async def test_log_that_lost_what_is_due_ends_the_subscription_as_lost(delivery:
     assert delivery.viewers == 0
 
 
+async def test_log_that_went_before_its_end_was_told_is_lost_to_live_viewers(
+    delivery: Broadcaster, log: ListLog
+) -> None:
+    """Invariant 6: a viewer who has all that was told, of a run whose rest went untold, is not left waiting."""
+    live, shut = ListOutlet(), ListOutlet()
+    delivery.publish(KEY, log.add(3))
+    for outlet in (live, shut):
+        watch(delivery, outlet)
+    await shut.has(3)
+    shut.ready = False
+    log.add(2, last=True)
+    log.kept_heads = await log.heads([KEY])
+    del log.logs[KEY]
+    await delivery.reconcile()
+    assert await live.ended() is Ending.LOST
+    shut.open()
+    assert await shut.ended() is Ending.LOST
+    assert live.got == shut.got == [1, 2, 3]
+    assert delivery.viewers == 0
+
+
 async def test_log_that_fails_is_read_again(delivery: Broadcaster, log: ListLog) -> None:
     """A log that cannot be read for a while delays its viewers and loses them nothing."""
     log.add(5, last=True)

@@ -25,6 +25,7 @@ from store_material import (
 
 from orchestrator.errors import ClaimLostError
 from orchestrator.records import Claim, NewRun
+from realtime.wiring.adapters import to_snapshot
 
 NOBODY = "nobody"
 
@@ -199,6 +200,9 @@ async def test_ages_tell_of_the_worker_and_of_progress(project: Project) -> None
     assert first.heartbeat_age_s is not None
     assert first.steps[0].progress_age_s is not None
     assert [step.progress_age_s for step in first.steps[1:]] == [None, None]
+    shown = to_snapshot(first)
+    assert shown.heartbeat_age_s == first.heartbeat_age_s
+    assert [step.progress_age_s for step in shown.steps] == [step.progress_age_s for step in first.steps]
 
     async with asyncio.timeout(10):  # the ages grow with the database's clock
         while (later := await project.get(run)).heartbeat_age_s in {None, first.heartbeat_age_s}:

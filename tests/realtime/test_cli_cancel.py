@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,6 +55,21 @@ def started(*arguments: str, **environment: str) -> tuple[subprocess.Popen[str],
     return process, said.split()[1]
 
 
+def freeze(pid: int, home: Path) -> None:
+    """Stop the server where it writes nothing: SQLite lets nobody write while another is about to commit."""
+    files = list((home / "tenants").glob("*.db"))
+    while True:
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            for file in files:
+                with contextlib.closing(sqlite3.connect(file, timeout=0)) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            os.kill(pid, signal.SIGCONT)
+        else:
+            return
+
+
 def test_cancel_without_a_server_ends_that_run_alone(seeded: HomeStage, options: str) -> None:
     """The run ends where it stands; the home's other unfinished run is not carried out for it."""
     run_id, other = seeded.accept(first_done=True), seeded.accept()
@@ -77,6 +96,23 @@ def test_cancel_at_the_homes_server_interrupts_the_run_for_who_watches(served: P
     assert re.fullmatch(r"\d+ error ba_consultant \d+% STEP_CANCELLED: not finished: the run was cancelled", step)
     assert re.fullmatch(r"\d+ complete - \d+% CANCELLED: The run was cancelled\. By user [0-9a-f-]{36}\.", end)
     assert f"Run {run_id}: cancelled (The run was cancelled.)" in err
+
+
+def test_cancel_beside_a_server_that_is_frozen_ends_the_run(served: Path, seeded: HomeStage) -> None:
+    """A frozen server is not waited for; once it goes on, its worker stops, and its viewers see the run end."""
+    watching, run_id = started("--agents", "ba_consultant")
+    pid = json.loads((served / "server.json").read_bytes())["pid"]
+    try:
+        freeze(pid, served)
+        try:
+            assert told("cancel", run_id).startswith(f"Run {run_id} is cancelled.")
+            assert seeded.run(run_id).status == "cancelled"
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        code, out, _ = finish(watching)
+    finally:
+        watching.kill()
+    assert (code, "CANCELLED" in out.splitlines()[-1]) == (1, True), out
 
 
 def test_cancel_beside_a_run_without_server_reaches_it(seeded: HomeStage) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 from properties import PROPERTY
+from store_material import without_ages
 
 from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepQueued, StepRunning, encode_payload
 from realtime.events import Event
@@ -58,14 +59,14 @@ def queued(step: int) -> Fact:
     return StepQueued(**about(step), position=step + 1, total_steps=len(AGENTS))
 
 
-def running(step: int, percent: int = 0, label: str = "busy", attempt: int = 1) -> Fact:
-    """Its start or progress."""
-    return StepRunning(**about(step), progress_pct=percent, progress_label=label, attempt=attempt)
+def running(step: int, percent: int = 0, label: str = "busy", attempt: int = 1, **more: Any) -> Fact:
+    """Its start or progress; or that it waits, or stalls."""
+    return StepRunning(**about(step), progress_pct=percent, progress_label=label, attempt=attempt, **more)
 
 
-def complete(step: int, tokens: int = 5) -> Fact:
+def complete(step: int, tokens: int = 5, **more: bool) -> Fact:
     """Its success."""
-    return StepComplete(**about(step), tokens_used=tokens, artifact_id=f"f{step}", duration_ms=1)
+    return StepComplete(**about(step), tokens_used=tokens, artifact_id=f"f{step}", duration_ms=1, **more)
 
 
 def failed(step: int, code: Any = "STEP_FAILED", message: str = "no") -> Fact:
@@ -93,8 +94,11 @@ def folded(events: Iterable[Event], onto: RunSnapshot | None = None) -> RunSnaps
 def logs(draw: st.DrawFn) -> list[Event]:
     """The log, so far, of a run as an orchestrator could have written it."""
     facts: list[Fact] = [queued(step) for step in range(len(AGENTS))]
-    going = dict.fromkeys(range(len(AGENTS)), 0)
+    reused = draw(st.sets(st.sampled_from(range(len(AGENTS)))))
+    facts += [complete(step, 0, reused=True) for step in sorted(reused)]
+    going = dict.fromkeys(set(range(len(AGENTS))) - reused, 0)
     labels = st.text(max_size=5)
+    notes = st.sampled_from([{}, {}, {"stalled": True}, {"retry_at": at(600), "reason": "no answer"}])
     for _ in range(draw(st.integers(0, 12))):
         if not going:
             break
@@ -102,9 +106,9 @@ def logs(draw: st.DrawFn) -> list[Event]:
         match draw(st.sampled_from(["running", "running", "running", "complete", "failed", "cancelled"])):
             case "running":
                 going[step] = draw(st.integers(going[step], 100))
-                facts.append(running(step, going[step], draw(labels), draw(st.integers(1, 4))))
+                facts.append(running(step, going[step], draw(labels), draw(st.integers(1, 4)), **draw(notes)))
             case "complete":
-                facts.append(complete(step, draw(st.integers(0, 10**6))))
+                facts.append(complete(step, draw(st.integers(0, 10**6)), cached=draw(st.booleans())))
                 del going[step]
             case "failed":
                 facts.append(failed(step, message=draw(labels)))
@@ -116,7 +120,8 @@ def logs(draw: st.DrawFn) -> list[Event]:
     if not going:
         ends += [
             RunEnded.success("r"),
-            *(RunEnded.failure("r", code, "why") for code in ("STEP_FAILED", "CANCELLED")),
+            RunEnded.failure("r", "STEP_FAILED", "why"),
+            RunEnded.cancellation("r", "u2"),
         ]
     end = draw(st.sampled_from(ends))
     return log([*facts, end] if end else facts)
@@ -185,6 +190,60 @@ def test_fold_of_the_terminal_event_ends_the_run(end: Fact, status: str, code: s
     assert (snapshot.status, snapshot.error_code, snapshot.ended) == (status, code, True)
 
 
+def test_fold_of_waiting_and_stalling_stands_until_the_next_event_of_the_step() -> None:
+    """What a step waits for, or that it stalls, is shown until it moves on or ends, and for that step only."""
+    waiting = [queued(0), queued(1), running(0, 10), running(0, 10, "waits", retry_at=at(60), reason="no answer")]
+    state = folded(log(waiting))
+    assert [(step.retry_at, step.reason) for step in state.steps[:2]] == [(at(60), "no answer"), (None, None)]
+    stalled = folded(log([*waiting, running(0, 0, attempt=2), running(0, 0, "stalls", attempt=2, stalled=True)]))
+    assert [(step.retry_at, step.reason, step.stalled) for step in stalled.steps[:1]] == [(None, None, True)]
+    for following in (running(0, 5, attempt=2), complete(0), failed(0), failed(0, "STEP_CANCELLED")):
+        for before in (state, stalled):
+            (event,) = log([following])
+            after = fold(before, Event("r", before.last_event_id + 1, event.type, event.payload)).steps[0]
+            assert (after.retry_at, after.reason, after.stalled) == (None, None, False)
+
+
+def test_fold_of_progress_begins_its_age_anew_and_stalling_does_not() -> None:
+    """The age of progress is that of the last event that was progress; a step that is not under way has none."""
+    (move, stall, end) = log([running(0, 1), running(0, 1, "stalls", stalled=True), complete(0)])
+    old = replace(accepted(), steps=(replace(accepted().steps[0], status="running", progress_age_s=70.0),))
+    assert fold(old, stall).steps[0].progress_age_s == 70.0
+    assert fold(old, move).steps[0].progress_age_s == 0.0
+    assert fold(old, end).steps[0].progress_age_s is None
+
+
+def test_fold_of_an_end_forgets_the_worker() -> None:
+    """Nobody works on a run that has ended."""
+    for end in (RunEnded.success("r"), RunEnded.cancellation("r", "u2")):
+        assert folded(log([end]), replace(accepted(), heartbeat_age_s=2.0)).heartbeat_age_s is None
+
+
+def test_unfold_carries_what_else_is_known_of_steps_and_end() -> None:
+    """Invariant 6: a reset tells who waits for what, who stalls, what was cached or reused, and who cancelled."""
+    facts = [
+        queued(0),
+        queued(1),
+        queued(2),
+        complete(2, 0, reused=True),
+        running(0, 30, "waits", retry_at=at(60), reason="no answer"),
+        running(1, 10, "stalls", stalled=True),
+    ]
+    told = {payload["step_id"]: payload for _, payload in list(unfold(folded(log(facts))))[3:]}
+    assert (told["s1"]["retry_at"], told["s1"]["reason"]) == (at(60), "no answer")
+    assert told["s2"]["stalled"] is True
+    assert (told["s3"]["reused"], told["s3"]["cached"]) == (True, False)
+    assert "retry_at" not in told["s2"]
+    assert not {"retry_at", "stalled"} & told["s3"].keys()
+    facts += [complete(0, cached=True), failed(1, "STEP_CANCELLED"), RunEnded.cancellation("r", "u2")]
+    *_, (_, ending) = events = list(unfold(folded(log(facts))))
+    assert [payload["cached"] for kind, payload in events if kind == "complete" and "cached" in payload] == [
+        True,
+        False,
+    ]
+    assert (ending["error_code"], ending["cancelled_by"]) == ("CANCELLED", "u2")
+
+
 def test_fold_of_unknown_fields_and_steps_ignores_them() -> None:
     """What a newer server adds, and an event about a step that the run does not have, only move the cursor."""
     start = accepted()
@@ -231,7 +290,7 @@ def test_fold_of_unfold_is_the_state(events: list[Event]) -> None:
         Event("r", event_id, kind, msgspec.json.encode(payload).decode())
         for event_id, (kind, payload) in enumerate(unfold(state), start=1)
     ]
-    assert replace(folded(unfolded), last_event_id=state.last_event_id) == state
+    assert without_ages(replace(folded(unfolded), last_event_id=state.last_event_id)) == without_ages(state)
 
 
 @PROPERTY

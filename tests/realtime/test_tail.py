@@ -35,6 +35,17 @@ def test_tail_that_is_new_knows_its_head_and_holds_nothing() -> None:
     assert tail.after(6) is None
 
 
+def test_tail_that_skips_holds_nothing_and_goes_on_there() -> None:
+    """What is between is lost to whoever asks memory for it; the next event is that after the new head."""
+    tail = RunTail(0)
+    tail.append(event(1))
+    tail.skip_to(5)
+    assert (tail.floor, tail.head, tail.bytes) == (5, 5, 0)
+    assert tail.after(1) is None
+    assert tail.append(event(6)) is Appended.ADDED
+    assert ids(tail.after(5)) == [6]
+
+
 def test_tail_takes_only_the_next_event() -> None:
     """Invariant 3: head + 1 is taken; what was there and what leaves a gap changes nothing and says so."""
     tail = RunTail(7)

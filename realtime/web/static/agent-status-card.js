@@ -2,8 +2,9 @@
  * `<agent-status-card agent-type="…" name="…" status="running" progress="40" label="…" message="…">`: one agent of a
  * run. It draws its attributes whenever they change, into the light DOM, styled by agent-status-card.css.
  *
- * - `status`: `queued` (grey, no bar), `running` (blue, spinner, bar, `label` below), `complete` (green, check mark),
- *   `error` (red, icon, `message` below). Anything else is drawn as queued.
+ * - `status`: `queued` (grey, no bar), `running` (blue, spinner, bar, `label` below), `complete` (green, check mark,
+ *   `message` below if there is one), `error` (red, icon, `message` below). Anything else is drawn as queued.
+ * - `chip`: stands in place of the status' own word. `paused`: what would move stands still.
  * - `progress`: 0 to 100, only shown while running; what is outside is clamped.
  * - `name`: for people; `agent-type` by default.
  */
@@ -18,7 +19,7 @@ const ICONS = {
 const SVG = 'http://www.w3.org/2000/svg';
 
 export class AgentStatusCard extends HTMLElement {
-  static observedAttributes = ['agent-type', 'name', 'status', 'progress', 'label', 'message'];
+  static observedAttributes = ['agent-type', 'name', 'status', 'chip', 'progress', 'label', 'message'];
   #parts = null;
 
   connectedCallback() {
@@ -71,12 +72,14 @@ export class AgentStatusCard extends HTMLElement {
     const { path, name, chip, subtitle, progress, bar, fill, percent } = this.#parts;
     const { status } = this;
     const title = this.getAttribute('name') || this.getAttribute('agent-type') || '';
-    const below = { running: this.getAttribute('label'), error: this.getAttribute('message') }[status] ?? '';
+    const word = this.getAttribute('chip') || LABELS[status];
+    const message = this.getAttribute('message');
+    const below = { running: this.getAttribute('label'), complete: message, error: message }[status] ?? '';
     this.dataset.status = status;
-    this.setAttribute('aria-label', `${title}: ${LABELS[status]}`);
+    this.setAttribute('aria-label', `${title}: ${word}`);
     path.setAttribute('d', ICONS[status]);
     name.textContent = title;
-    chip.textContent = LABELS[status];
+    chip.textContent = word;
     subtitle.textContent = below;
     subtitle.hidden = below === '';
     progress.hidden = status !== 'running';

@@ -13,6 +13,11 @@
  * @property {?string} artifact_id
  * @property {?string} error_code
  * @property {?string} error_message
+ * @property {?string} retry_at while it waits for another attempt: when that begins
+ * @property {?string} reason and why it waits
+ * @property {boolean} stalled its agent has made no progress for some time
+ * @property {boolean} cached its answer had been given before
+ * @property {boolean} reused it was completed by the run that this one does again
  *
  * @typedef {object} RunState
  * @property {string} id
@@ -29,6 +34,7 @@
  * @property {Object<string, any>} payload
  */
 
+const AT_REST = { retry_at: null, reason: null, stalled: false };
 const ENDED = new Set(['completed', 'failed', 'cancelled']);
 
 /**
@@ -98,6 +104,7 @@ function ending(payload) {
     status: payload.error_code === 'CANCELLED' ? 'cancelled' : 'failed',
     error_code: payload.error_code ?? null,
     error_message: payload.message ?? null,
+    cancelled_by: payload.cancelled_by ?? null,
     completed_at,
   };
 }
@@ -115,6 +122,9 @@ function withStep(steps, payload) {
     artifact_id: null,
     error_code: null,
     error_message: null,
+    ...AT_REST,
+    cached: false,
+    reused: false,
   };
   return [...steps, step].sort((a, b) => a.position - b.position);
 }
@@ -128,12 +138,24 @@ function changed(step, { type, payload }) {
         progress_pct: payload.progress_pct,
         progress_label: payload.progress_label ?? null,
         attempt: payload.attempt ?? step.attempt,
+        retry_at: payload.retry_at ?? null,
+        reason: payload.reason ?? null,
+        stalled: payload.stalled === true,
       };
     case 'complete':
-      return { ...step, status: 'completed', progress_pct: 100, artifact_id: payload.artifact_id ?? null };
+      return {
+        ...step,
+        ...AT_REST,
+        status: 'completed',
+        progress_pct: 100,
+        artifact_id: payload.artifact_id ?? null,
+        cached: payload.cached === true,
+        reused: payload.reused === true,
+      };
     default:
       return {
         ...step,
+        ...AT_REST,
         status: payload.error_code === 'STEP_CANCELLED' ? 'cancelled' : 'failed',
         error_code: payload.error_code ?? null,
         error_message: payload.message,

@@ -8,10 +8,10 @@ import './agent-status-card.js';
 import { hasEnded } from './apply-event.js';
 import { announce, notice, signInLink, toast } from './notices.js';
 import { RunClient } from './run-client.js';
+import { lookOf } from './step-look.js';
 
 const SUCCESS = 'Agent pipeline completed successfully!';
 const NAVIGATE_MS = 1_500;
-const CARD_STATUS = { queued: 'queued', running: 'running', completed: 'complete', failed: 'error', cancelled: 'error' };
 const RUN_STATUS = {
   queued: 'Queued', running: 'Running', completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled',
 };
@@ -116,19 +116,21 @@ export class RunView extends EventTarget {
   #card(card, step) {
     const shown = card ?? document.createElement('agent-status-card');
     const name = this.#names[step.agent_type] ?? step.agent_type;
-    const status = CARD_STATUS[step.status] ?? 'queued';
+    const { status, chip, paused, label, message } = lookOf(step);
     if (card && card.status !== status) announce(`${name}: ${status}`);
     const attributes = {
       'agent-type': step.agent_type,
       name,
       status,
+      chip,
       progress: String(step.progress_pct),
-      label: step.progress_label ?? '',
-      message: this.#named(step.error_message ?? ''),
+      label,
+      message: this.#named(message),
     };
     for (const [attribute, value] of Object.entries(attributes)) {
       if (shown.getAttribute(attribute) !== value) shown.setAttribute(attribute, value);
     }
+    shown.toggleAttribute('paused', paused);
     shown.dataset.stepId = step.id;
     return shown;
   }

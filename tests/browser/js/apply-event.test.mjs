@@ -29,6 +29,25 @@ test('an error event makes its step failed, or cancelled, with the message', () 
   equal(of('STEP_CANCELLED').status, 'cancelled');
 });
 
+test('a step that waits or stalls says so until its next event', () => {
+  const told = { step_id: 's1', progress_pct: 40, progress_label: 'Waiting', attempt: 1 };
+  const waiting = body('running', { ...told, retry_at: '2026-11-22T09:30:05.000Z', reason: 'no answer' });
+  const shown = ({ steps: [{ retry_at, reason, stalled }] }) => [retry_at, reason, stalled];
+  const first = folded(stateFromSnapshot(snapshot()), event(3, waiting));
+  equal(shown(first), ['2026-11-22T09:30:05.000Z', 'no answer', false]);
+  const second = folded(first, event(4, body('running', { ...told, stalled: true })));
+  equal(shown(second), [null, null, true]);
+  for (const next of [running('s1', 41), complete('s1'), body('error', { step_id: 's1', message: 'broken' })]) {
+    equal(shown(folded(second, event(5, next))), [null, null, false]);
+  }
+});
+
+test('a complete event says whether its step was reused or cached', () => {
+  const of = (told) => folded(stateFromSnapshot(snapshot()), event(3, body('complete', { step_id: 's1', ...told }))).steps[0];
+  equal([of({ reused: true }).reused, of({ reused: true }).cached], [true, false]);
+  equal([of({ cached: true }).reused, of({ cached: true }).cached], [false, true]);
+});
+
 test('an event that is contained changes nothing', () => {
   const state = folded(stateFromSnapshot(snapshot()), event(3, running('s1', 40)));
   equal(applyEvent(state, event(3, running('s1', 10))) === state, true);
@@ -59,6 +78,8 @@ test('the terminal event ends the run as it says', () => {
   equal([of(failure('no model')).status, of(failure('no model')).error_message], ['failed', 'no model']);
   const cancelled = body('complete', { all_done: true, error: true, error_code: 'CANCELLED', message: 'stop' });
   equal(of(cancelled).status, 'cancelled');
+  const byWhom = body('complete', { ...cancelled.payload, cancelled_by: 'u1' });
+  equal([of(byWhom).cancelled_by, of(failure('no model')).cancelled_by], ['u1', null]);
 });
 
 test('a step that completes does not end the run', () => {

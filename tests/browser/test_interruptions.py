@@ -1,0 +1,97 @@
+"""A run on the page that waits, stalls, is cancelled, or does another one again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from live_server import LiveServer
+from playwright.sync_api import expect
+from project_page import ProjectPage
+from staged_model import Stage
+
+from orchestrator import progress
+from realtime.events import RunKey
+
+AGENTS = ("ba_consultant", "qa_consultant")
+LONG_WAIT_S = 600.0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[LiveServer]:
+    """A server with one document, whose agents wait for the test's cues; a failed step waits for very long."""
+    server = LiveServer(tmp_path / "home", Stage(), retry_delays_s=(LONG_WAIT_S,))
+    server.start()
+    server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
+    yield server
+    server.stop()
+
+
+def cancel(server: LiveServer, run_id: str) -> None:
+    """Cancel a run, as the local user does from elsewhere."""
+    user = server.home.user
+    server.call(server.home.backend.runs.cancel_run(RunKey(user.tenant, run_id), user.id))
+
+
+def test_waiting_step_says_until_when_and_why_and_stands_still(project_page: ProjectPage, stage: Stage) -> None:
+    """Nothing spins while nothing is done; who opens the page meanwhile sees the same."""
+    project_page.start(*AGENTS)
+    stage.progress("ba_consultant", 40, "Reading")
+    stage.fail("ba_consultant", "The model does not answer.")
+    for _ in range(2):
+        card = project_page.expect_card("ba_consultant", "running")
+        expect(card.locator(".chip")).to_have_text("Waiting")
+        expect(card.locator(".subtitle")).to_have_text(
+            re.compile(r"^Attempt 1 failed, trying again in 600 s \(at .*\d.*\): The model does not answer\.$")
+        )
+        assert card.locator(".icon").evaluate("icon => getComputedStyle(icon).animationPlayState") == "paused"
+        project_page.page.reload()
+
+
+def test_stalled_step_says_so_until_it_goes_on(
+    project_page: ProjectPage, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chip tells that nothing moves, and is gone with the next progress."""
+    monkeypatch.setattr(progress, "STALLED_S", 0.5)
+    project_page.start("ba_consultant")
+    card = project_page.expect_card("ba_consultant", "running")
+    expect(card.locator(".chip")).to_have_text("Stalled")
+    monkeypatch.setattr(progress, "STALLED_S", 60.0)
+    stage.progress("ba_consultant", 40, "Reading")
+    expect(card.locator(".chip")).to_have_text("Running")
+    expect(card.locator(".subtitle")).to_have_text("Reading")
+
+
+def test_run_cancelled_elsewhere_says_so(server: LiveServer, project_page: ProjectPage, stage: Stage) -> None:
+    """Its unfinished cards are cancelled, the finished one stays, and nobody is led away; later it looks the same."""
+    run_id = project_page.start(*AGENTS, "automation_consultant")
+    stage.finish("ba_consultant")
+    project_page.expect_card("qa_consultant", "running")
+    cancel(server, run_id)
+    for _ in range(2):
+        expect(project_page.banner).to_have_text("The run was cancelled.")
+        expect(project_page.page.locator("#run [data-part=status]")).to_have_text("Cancelled")
+        project_page.expect_card("ba_consultant", "complete")
+        for agent_type, why in (("qa_consultant", "not finished"), ("automation_consultant", "not started")):
+            card = project_page.expect_card(agent_type, "error")
+            expect(card.locator(".chip")).to_have_text("Cancelled")
+            expect(card.locator(".subtitle")).to_have_text(f"{why}: the run was cancelled")
+        project_page.page.reload()
+
+
+def test_retried_run_shows_what_it_kept(server: LiveServer, project_page: ProjectPage, stage: Stage) -> None:
+    """The card of the step that was done before is complete at once, and says where its artifact comes from."""
+    run_id = project_page.start(*AGENTS)
+    stage.finish("ba_consultant")
+    project_page.expect_card("qa_consultant", "running")
+    cancel(server, run_id)
+    user = server.home.user
+    again = server.call(server.home.backend.runs.retry_run(RunKey(user.tenant, run_id), None, user.id))
+    project_page.open(again.id)
+    card = project_page.expect_card("ba_consultant", "complete")
+    expect(card.locator(".subtitle")).to_have_text("Kept from the run before.")
+    project_page.expect_card("qa_consultant", "running")
+    stage.finish("qa_consultant")
+    expect(project_page.toast).to_be_visible()
