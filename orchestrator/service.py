@@ -123,10 +123,15 @@ class Orchestrator:
     async def cancel_run(self, tenant: str, run_id: str, cancelled_by: str) -> RunRecord:
         """End the run, whoever works on it, and stop that work; one that has ended stays as it is. The run, ended.
 
+        Once asked for, it is done whatever happens to the caller.
+
         Raises:
             RunNotFoundError: there is no such run.
 
         """
+        return await asyncio.shield(self._dispatcher.spawn(self._cancel(tenant, run_id, cancelled_by)))
+
+    async def _cancel(self, tenant: str, run_id: str, cancelled_by: str) -> RunRecord:
         ended = await self._runs.end_run(tenant, run_id, lambda run: cancellation(run, cancelled_by))
         if ended is None:
             raise RunNotFoundError(f"There is no run {run_id!r}.")

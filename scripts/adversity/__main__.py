@@ -27,7 +27,7 @@ EMBEDDED = "embedded"
 @click.option("--servers", default=1, type=click.IntRange(1), help="Servers; several need PostgreSQL.")
 @click.option("--database", help=f"postgresql://..., or '{EMBEDDED}' for one of our own.  [default: SQLite]")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Write the figures there.")
-def main(seed: int, kills: int, runs: int, servers: int, database: str | None, file: Path | None) -> None:
+def main(*, seed: int, kills: int, runs: int, servers: int, database: str | None, file: Path | None) -> None:
     """Kill servers again and again under runs and viewers, and see that nothing is lost or done twice."""
     if servers > 1 and database is None:
         raise click.UsageError("A home in SQLite has one server; name a --database for several.")

@@ -1,10 +1,10 @@
 """Kills servers at random moments and starts them again at once, without ever giving a healthy run up.
 
-A run is given up when it is taken over for the fourth time without a step completing in between. So nothing may happen
-to a server while a run has been taken over three times already; `Killer` waits until that run has completed a step.
-That it looks for in the database, just before each kill: between this look and the kill a count can grow only if the
-run's claim is older than the server that was last started, and for such a run one more is allowed for. With one server
-this makes INTERRUPTED impossible, not only unlikely; whatever is interrupted all the same is a mistake of the server.
+A run is given up when it is taken over for the fourth time without a step completing in between. So nothing may
+happen to a server while a run has been taken over three times already; `Killer` waits until that run has completed a
+step. That it looks for in the database, just before each kill: between this look and the kill a count can grow only
+if the run's claim is older than the server that was last started, and for such a run one more is allowed for. With
+one server this makes INTERRUPTED impossible, not only unlikely: whatever is interrupted all the same is a mistake.
 
 Of several servers, some are frozen for longer than their leases last, too, which the others take for their death.
 """
@@ -43,9 +43,9 @@ class StuckError(Exception):
 class Killer:
     """Kills ``servers``; ``kills`` and ``freezes`` count how often that met runs that had not ended.
 
-    ``step_s``: how long a step takes at least. Where runs are ahead of the kills that are to come, servers work on one
-    at a time and are killed sooner than that, so that runs last; otherwise they work on several, for as long as a lease
-    and one step take, or half a step more. ``lease_s``: after which others take a run; 0, where there are none.
+    ``step_s``: how long a step takes at least. Where runs are ahead of the kills that are to come, servers work on
+    one at a time and are killed sooner than that, so that runs last; otherwise they work on several, for as long as a
+    lease and one step take, or half a step more. ``lease_s``: after which others take a run; 0: there are none.
     """
 
     def __init__(
@@ -62,6 +62,12 @@ class Killer:
         self._share_done = 0.0
         self._is_ahead = False
         self._since = datetime.min
+        self._killed = asyncio.Condition()
+
+    async def until(self, kills: int) -> None:
+        """Return when there were so many."""
+        async with self._killed:
+            await self._killed.wait_for(lambda: self.kills >= kills)
 
     async def kill(self, run_ids: Collection[str], times: int) -> None:
         """Kill a server ``times`` times, or until all the runs have ended; then leave all running."""
@@ -77,8 +83,13 @@ class Killer:
                 await self._freeze(victim)
             else:
                 await victim.kill()
-                self.kills += 1
                 await self._start(victim)
+                await self._count()
+
+    async def _count(self) -> None:
+        async with self._killed:
+            self.kills += 1
+            self._killed.notify_all()
 
     async def _start(self, server: Server) -> None:
         self._since = await self._records.now()

@@ -1,4 +1,4 @@
-"""A short torture: a server killed at random moments, under runs and viewers, behind a network that breaks."""
+"""A short torture: servers killed at random moments, under runs and viewers, behind a network that breaks."""
 
 from __future__ import annotations
 
@@ -58,9 +58,12 @@ def exists(pid: int) -> bool:
 async def test_runs_and_viewers_of_a_server_that_is_killed_again_and_again_lose_and_repeat_nothing(
     tmp_path: Path, database_url: str | None
 ) -> None:
-    """Every run completes, every viewer holds ids 1 to n, and no step, artifact or token counts twice."""
+    """Every run completes, every viewer holds ids 1 to n, and no step, artifact or token counts twice.
+
+    SQLite has one server, PostgreSQL two, which are frozen as well.
+    """
     file = tmp_path / "figures.json"
-    place = () if database_url is None else ("--database", database_url)
+    place = () if database_url is None else ("--database", database_url, "--servers", 2)
     process = await start_torture("--seed", 7, "--kills", KILLS, "--runs", RUNS, "--json", file, *place)
     output, errors = await process.communicate()
     assert process.returncode == 0, (output + errors).decode()[-3000:]

@@ -7,7 +7,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
-from run_stage import BA, ManualClock, RunStage, Through, finished, turns
+from manual_clock import ManualClock
+from run_stage import BA, RunStage, Through, finished, turns
 from service_stage import Away, kept
 from store_material import free
 

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manual_clock import ManualClock, Watched
 from properties import PROPERTY
-from run_stage import ManualClock, Watched, turns
+from run_stage import turns
 
 from orchestrator.progress import INTERVAL_S, STALLED_S, ProgressMeter
 
