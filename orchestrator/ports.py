@@ -93,6 +93,10 @@ class RunStore(Protocol):
         """Up to ``limit`` events with ids above ``after``, in order."""
         ...
 
+    async def settled_events(self, tenant: str, run_id: str, after: int, limit: int = 500) -> tuple[SavedEvent, ...]:
+        """`read_events` once no save is under way: one of unknown outcome is among them, or never will be."""
+        ...
+
     async def heads(self, tenant: str, run_ids: Sequence[str]) -> dict[str, int]:
         """The newest event id of each of these runs that exists."""
         ...

@@ -132,7 +132,7 @@ class Recorder:
         change = self._in_doubt
         if change is None:
             return False
-        events = await self._store.read_events(self._tenant, self._run_id, self._head, len(change.facts))
+        events = await self._store.settled_events(self._tenant, self._run_id, self._head, len(change.facts))
         self._in_doubt = None
         told = [(event.type, _content(event)) for event in events]
         if told != [(fact.wire_type, _sent(fact)) for fact in change.facts]:

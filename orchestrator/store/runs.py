@@ -34,6 +34,9 @@ LARGEST_PAGE = 500
 
 PING_S = 2.0
 
+HOLD = "UPDATE {tenant}.agent_runs SET last_event_id = last_event_id WHERE id = :id"
+"""Changes nothing, but waits for whoever writes the run's log: a COMMIT goes on when its connection is lost."""
+
 HEADS = "SELECT id, last_event_id FROM {tenant}.agent_runs WHERE id IN ({ids})"
 
 NEWEST = """
@@ -134,6 +137,15 @@ class RunStore:
             return await read_log(session, run_id, after, limit)
 
         return await read_or(self._databases, tenant, read, ())
+
+    async def settled_events(self, tenant: str, run_id: str, after: int, limit: int = 500) -> tuple[SavedEvent, ...]:
+        """See `orchestrator.ports.RunStore.settled_events`."""
+
+        async def read(session: Session) -> tuple[SavedEvent, ...]:
+            await session.execute(HOLD, id=run_id)
+            return await read_log(session, run_id, after, limit)
+
+        return await self._write_or(tenant, read, ())
 
     async def heads(self, tenant: str, run_ids: Sequence[str]) -> dict[str, int]:
         """See `orchestrator.ports.RunStore.heads`."""

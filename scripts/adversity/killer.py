@@ -79,7 +79,8 @@ class Killer:
             await self._moment(victim)
             if not await self._may_kill(run_ids):
                 return
-            if len(self._servers) > 1 and self._draw.random() < FREEZING:
+            is_last = self.kills == times - 1
+            if len(self._servers) > 1 and not is_last and self._draw.random() < FREEZING:
                 await self._freeze(victim)
             else:
                 await victim.kill()

@@ -207,8 +207,10 @@ class Torture:
         return (await client.get_run(run.id)).total_tokens
 
     def _kills_before(self, number: int) -> int:
-        """How many kills a run waits for: several servers get on with their runs too well to have all at once."""
-        return 0 if len(self._servers) == 1 else number * self._options.kills // self._options.runs
+        """How many kills a run waits for: several servers get on too well to be given all runs at once."""
+        if len(self._servers) == 1:
+            return 0
+        return number * (self._options.kills - 1) // max(1, self._options.runs - 1)
 
     async def _begin(self, run_id: str, mode: PipelineMode, viewers: Sequence[Viewer], turn: Awaitable[None]) -> None:
         """When it is its turn, have the run accepted, asking as often as it takes, and watched to its end."""

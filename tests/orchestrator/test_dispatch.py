@@ -79,15 +79,25 @@ async def test_seek_takes_what_becomes_free(service: Service, stage: RunStage) -
 
 
 async def test_seek_without_room_leaves_runs_to_others(service: Service, stage: RunStage) -> None:
-    """A process whose places are taken claims nothing; when it has room again, it looks again."""
+    """A process whose places are taken neither claims nor asks; when it has room again, it looks again."""
+
+    class Counting(Through):
+        looks = 0
+
+        async def free_runs(self) -> Any:
+            self.looks += 1
+            return await self.store.free_runs()
+
+    runs = Counting(stage.store.runs)
     await stage.accept(BA)
-    await service.open(alone=False, max_runs_at_once=1)
+    await service.open(runs=runs, alone=False, max_runs_at_once=1)
     call = await stage.call(BA)
     waiting = await stage.accept(QA)
     for look in range(1, 4):
         assert await stage.clock.naps.nth(look) == pytest.approx(SEEK_S, rel=0.2)
         stage.clock.advance(2 * SEEK_S)
     await stage.clock.naps.nth(4)
+    assert runs.looks == 1
     assert await free(stage.store, waiting)
     call.finish()
     async with asyncio.timeout(10):

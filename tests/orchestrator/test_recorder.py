@@ -80,12 +80,12 @@ class Uncertain(Through):
             await super().save(tenant, run_id, token, facts, artifacts)
         raise StoreError("connection lost")
 
-    async def read_events(self, tenant: str, run_id: str, after: int, limit: int) -> tuple[SavedEvent, ...]:
+    async def settled_events(self, tenant: str, run_id: str, after: int, limit: int) -> tuple[SavedEvent, ...]:
         self.asked.append("read")
         if self.blind:
             self.blind = False
             raise StoreError("connection refused")
-        return await self.store.read_events(tenant, run_id, after, limit)
+        return await self.store.settled_events(tenant, run_id, after, limit)
 
 
 async def test_save_several_facts_keeps_and_publishes_them_together(stage: RunStage) -> None:

@@ -94,11 +94,11 @@ async def test_outcome_unknown_for_a_while_never_ends_a_run_twice(stage: RunStag
                 raise StoreError("connection lost")
             return saved
 
-        async def read_events(self, tenant: str, run_id: str, after: int, limit: int) -> tuple[SavedEvent, ...]:
+        async def settled_events(self, tenant: str, run_id: str, after: int, limit: int) -> tuple[SavedEvent, ...]:
             if self.blind == 1:
                 self.blind = 2
                 raise StoreError("connection refused")
-            return await self.store.read_events(tenant, run_id, after, limit)
+            return await self.store.settled_events(tenant, run_id, after, limit)
 
     run = await stage.accept(BA, QA)
     agents = {agent_type: BusyAgent(agent_type) for agent_type in AGENT_TYPES}

@@ -227,11 +227,11 @@ async def test_finished_step_that_cannot_be_saved_is_saved_later(stage: RunStage
                 await super().save(tenant, run_id, token, facts, artifacts)
             raise StoreError("connection lost")
 
-        async def read_events(self, *args: Any) -> tuple[SavedEvent, ...]:
+        async def settled_events(self, *args: Any) -> tuple[SavedEvent, ...]:
             if self.outage == 1:
                 self.outage = 2
                 raise StoreError("connection refused")
-            return await self.store.read_events(*args)
+            return await self.store.settled_events(*args)
 
     run = await stage.accept(BA)
     worker = stage.work(run, stage.runner(runs=Flaky(stage.store.runs)))

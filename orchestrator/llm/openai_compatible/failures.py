@@ -36,7 +36,7 @@ def read_error(body: bytes) -> ProviderError | None:
     """The error in the JSON of a body, in any of the shapes that servers have for it; None: there is none."""
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     error = answer.get("error") or answer if isinstance(answer, dict) else answer
     if isinstance(error, str):

@@ -17,6 +17,8 @@ MAX_LINE_BYTES = 1_000_000
 MAX_STREAM_BYTES = 64_000_000
 """A token takes about 250 bytes on the wire."""
 MAX_ANSWER_CHARACTERS = 1_000_000
+MOST_TOKENS = 1_000_000_000
+"""What a server counts beyond that, it has not counted."""
 
 _DONE = b"[DONE]"
 _FIELDS = {b"data", b"error"}
@@ -139,18 +141,17 @@ class AnswerReader:
             return None
         try:
             chunk = _decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise BadStreamError("it sent a chunk that is no JSON of a chat completion") from None
         if chunk.error or field == b"error":
             raise RefusedInStreamError(read_error(value) or ProviderError())
         if isinstance(chunk.usage, dict):
-            self._count(chunk.usage)
+            self._take(chunk.usage)
         return self._piece(chunk.choices or ())
 
-    def _count(self, usage: dict[str, Any]) -> None:
+    def _take(self, usage: dict[str, Any]) -> None:
         prompt, completion, total = (
-            count if isinstance(count := usage.get(f"{name}_tokens"), int) else 0
-            for name in ("prompt", "completion", "total")
+            _count(usage.get(f"{name}_tokens")) for name in ("prompt", "completion", "total")
         )
         self.prompt_tokens = prompt or self.prompt_tokens
         self.tokens = total or prompt + completion or self.tokens
@@ -166,6 +167,11 @@ class AnswerReader:
         if self._characters > MAX_ANSWER_CHARACTERS:
             raise BadStreamError(f"its answer has more than {MAX_ANSWER_CHARACTERS} characters")
         return piece if piece.text or piece.thought else None
+
+
+def _count(value: object) -> int:
+    """A number of tokens that can be one, else 0: nothing was told."""
+    return value if type(value) is int and 0 < value <= MOST_TOKENS else 0
 
 
 def _text(value: object) -> str:
