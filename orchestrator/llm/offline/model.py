@@ -15,6 +15,7 @@ from orchestrator.llm.offline.reading import read_document
 from orchestrator.llm.offline.scenarios import scenarios_of, unique_names
 from orchestrator.llm.offline.scripts import scripts
 from orchestrator.llm.offline.sections import Section, left_out_notes, within_bounds
+from orchestrator.llm.offline.side_work import SideWork
 from orchestrator.llm.offline.wording import counted, one_line
 from orchestrator.ports import Clock, Context, ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
 from orchestrator.records import Artifact
@@ -37,6 +38,7 @@ class OfflineModel:
     def __init__(self, clock: Clock, pace_s: float = 0.0) -> None:
         self._clock = clock
         self._pace_s = pace_s
+        self._beside = SideWork()
 
     @property
     def name(self) -> str:
@@ -64,11 +66,11 @@ class OfflineModel:
         for number, document in enumerate(context.documents, start=1):
             path = one_line(document.path)
             yield ModelProgress(_READ_BY * (number - 1) // total, f"Reading {path} ({number} of {total})")
-            read.append(await asyncio.to_thread(read_document, document.path, document.text))
+            read.append(await self._beside.do(read_document, document.path, document.text))
             await self._pause(0.6 / total)
             found = counted(len(read[-1].found), "finding")
             yield ModelProgress(_READ_BY * number // total, f"Read {path}: {found} ({number} of {total})")
-        sections = await asyncio.to_thread(write, context, read)
+        sections = await self._beside.do(write, context, read)
         written = 0
         for number, section in enumerate(sections):
             yield ModelProgress(_READ_BY + (_WRITTEN_BY - _READ_BY) * number // len(sections), section.label)
