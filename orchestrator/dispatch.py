@@ -29,6 +29,9 @@ OUTAGE_CHECK_S = 2.0
 SEEK_S = 1.0
 """How often a process with room looks for runs that nobody claims, give or take a fifth."""
 
+CLOSE_S = 2.0
+"""How long runs have for being handed back."""
+
 
 class Dispatcher:
     """Carries out runs, ``max_runs_at_once`` at a time; the rest stay queued.
@@ -87,11 +90,15 @@ class Dispatcher:
         return task
 
     async def close(self) -> None:
-        """Stop working. Runs under way are handed back as their logs say, for anybody to take up at once."""
+        """Stop working. Runs under way are handed back as their logs say, for anybody to take up at once.
+
+        What has not stopped after `CLOSE_S`, as where the store is silent, is left; its leases lapse.
+        """
         self._closed = True
         for task in tuple(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)
 
     async def _work(self, tenant: str, run_id: str) -> None:
         """Carry the run to its end. What the store refuses is tried again from where the log then stands.
@@ -112,6 +119,8 @@ class Dispatcher:
             except Exception:
                 _log.exception("run not finished, trying again", run_id=run_id)
             else:
+                return
+            if self._closed:  # steps side by side, of which one fails, keep a cancellation to themselves
                 return
             refusals += await self._pause(STORE_RETRY_S[min(refusals, len(STORE_RETRY_S) - 1)])
 

@@ -54,7 +54,10 @@ class Leases:
         self._runs = runs
         self._clock = clock
         self._held: dict[tuple[str, str], _Holding] = {}
-        self._in_doubt = False
+        self._in_doubt: set[str] = set()
+        """Tenants whose claims could not be asked for the last time, which is told once."""
+        self._looks: dict[str, asyncio.Task[None]] = {}
+        """Looks at a tenant's claims that are under way."""
 
     @contextmanager
     def held(self, claim: Claim) -> Iterator[None]:
@@ -90,32 +93,48 @@ class Leases:
     async def keep(self) -> None:
         """Renew what is held, and look for what is lost in between, until cancelled."""
         renewed = self._clock.monotonic()
-        while True:
-            await self._clock.sleep(min(LOOK_S, self.lease_s / RENEWALS_PER_LEASE))
-            due = self._clock.monotonic() - renewed >= self.lease_s / RENEWALS_PER_LEASE - LOOK_S / 2
-            if due:
-                renewed = self._clock.monotonic()
-            await self._look(renew=due)
+        try:
+            while True:
+                await self._clock.sleep(min(LOOK_S, self.lease_s / RENEWALS_PER_LEASE))
+                due = self._clock.monotonic() - renewed >= self.lease_s / RENEWALS_PER_LEASE - LOOK_S / 2
+                if due:
+                    renewed = self._clock.monotonic()
+                await self._look(renew=due)
+        finally:
+            looks = list(self._looks.values())
+            for look in looks:
+                look.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
 
     async def _look(self, *, renew: bool) -> None:
-        """Renew the claims, or only ask for them. While the store does not answer, work goes on: its writes wait."""
+        """Look at each tenant's claims; what stands in the way of one tenant's holds up no other's for long."""
         by_tenant: dict[str, dict[str, str]] = {}
         for holding in self._held.values():
             by_tenant.setdefault(holding.claim.tenant, {})[holding.claim.run_id] = holding.claim.token
         for tenant, tokens in by_tenant.items():
-            try:
-                still = await (
-                    self._runs.renew_claims(tenant, tokens, self.lease_s)
-                    if renew
-                    else self._runs.held_claims(tenant, tokens)
-                )
-            except StoreError as error:
-                if not self._in_doubt:
-                    _log.warning("claims cannot be renewed", reason=str(error))
-                self._in_doubt = True
-            else:
-                self._in_doubt = False
-                self._lose_all(tenant, {run_id: tokens[run_id] for run_id in tokens.keys() - still})
+            if tenant not in self._looks:
+                self._looks[tenant] = asyncio.create_task(self._look_at(tenant, tokens, renew=renew))
+        if self._looks:
+            await asyncio.wait(self._looks.values(), timeout=LOOK_S)
+        self._looks = {tenant: look for tenant, look in self._looks.items() if not look.done()}
+
+    async def _look_at(self, tenant: str, tokens: dict[str, str], *, renew: bool) -> None:
+        """Renew the claims, or only ask for them. While the store does not answer, work goes on: its writes wait."""
+        try:
+            still = await (
+                self._runs.renew_claims(tenant, tokens, self.lease_s)
+                if renew
+                else self._runs.held_claims(tenant, tokens)
+            )
+        except StoreError as error:
+            if tenant not in self._in_doubt:
+                _log.warning("claims cannot be renewed", tenant=tenant, reason=str(error))
+            self._in_doubt.add(tenant)
+        except Exception:
+            _log.exception("claims cannot be renewed", tenant=tenant)
+        else:
+            self._in_doubt.discard(tenant)
+            self._lose_all(tenant, {run_id: tokens[run_id] for run_id in tokens.keys() - still})
 
     def _lose_all(self, tenant: str, tokens: dict[str, str]) -> None:
         for run_id, token in tokens.items():

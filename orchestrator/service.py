@@ -174,5 +174,6 @@ class Orchestrator:
         accepted = await self._runs.accept_run(tenant, run, self._quota)
         if accepted.events:
             publish(self._publisher, tenant, run.id, accepted.events)
+        if RUN_TRANSITIONS[accepted.run.status]:  # one accepted before may be one whose COMMIT seemed to fail
             self._dispatcher.dispatch(tenant, run.id)
         return accepted.run

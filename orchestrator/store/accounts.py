@@ -181,13 +181,6 @@ class AccountStore:
 
         return await self._databases.write_shared(ensure)
 
-    async def get_user(self, tenant: str, user_id: str) -> UserRecord | None:
-        """The tenant's user of that id, or None."""
-        row = await self._databases.read_shared(
-            lambda session: session.fetch_one(USER_BY_ID, tenant=tenant, user_id=user_id)
-        )
-        return None if row is None else msgspec.convert(row, UserRecord)
-
     async def find_user(self, tenant: str, email: str) -> UserRecord | None:
         """The tenant's user of that address, or None."""
         row = await self._databases.read_shared(

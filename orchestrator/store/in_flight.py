@@ -37,11 +37,11 @@ class InFlight:
         task.add_done_callback(self._forget)
         return await asyncio.shield(task)
 
-    async def finish(self) -> None:
-        """Return when all work is done; new work is refused from now on."""
+    async def finish(self, within_s: float | None = None) -> None:
+        """Return when all work is done, or after ``within_s``; new work is refused from now on."""
         self._closed = True
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=within_s)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

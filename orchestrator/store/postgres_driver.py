@@ -33,6 +33,9 @@ STATEMENTS_PER_CONNECTION = 500
 GRACE_S = 5.0
 """Beyond its time limit on the server, how long a statement is waited for here; also the end of a connection."""
 
+CLOSE_S = 1.0
+"""How long all connections together have for saying goodbye."""
+
 Held: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
@@ -59,10 +62,10 @@ class PooledBackend(DatabaseBackend):
             )
 
     async def disconnect(self) -> None:
-        """Close all connections; a server that does not answer is not waited for longer than `GRACE_S`."""
+        """Close all connections; a server that does not answer is not waited for longer than `CLOSE_S`."""
         assert self._pool is not None, "it was connected"  # noqa: S101
         try:
-            await asyncio.wait_for(self._pool.close(), GRACE_S)
+            await asyncio.wait_for(self._pool.close(), CLOSE_S)
         except TimeoutError:
             self._pool.terminate()
 

@@ -24,6 +24,9 @@ RETRY_S = 1.0
 PROBE_S = 10.0
 """How often the connection is asked whether it still is one, and the longest it may take to answer."""
 
+RELEASE_S = 0.5
+"""How long PostgreSQL has for saying goodbye."""
+
 KEEPALIVE = {"tcp_keepalives_idle": "10", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3"}
 """So that PostgreSQL frees the lock of a machine that vanished within half a minute, not within two hours."""
 
@@ -73,7 +76,7 @@ class _ServerLock:
     async def release(self) -> None:
         """Return when another may have it. Never raises."""
         with suppress(Exception):  # the connection is ended all the same
-            await self._connection.close(timeout=PROBE_S)
+            await self._connection.close(timeout=RELEASE_S)
 
 
 async def _take(url: str) -> Connection:

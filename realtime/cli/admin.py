@@ -39,7 +39,7 @@ def admin_group() -> None:
     A tenant owns projects; nothing of one is ever seen from another. A project has members, each with a role:
 
     \b
-      owner, admin, qa-automation   start runs and watch them live
+      owner, admin, qa-automation   start, cancel and retry runs, watch them live
       pm-csm, qa-manual             import documents
       developer, viewer             read
 

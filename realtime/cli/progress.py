@@ -41,7 +41,7 @@ class Board:
         """Take in one item of a watch; the row that it is about."""
         if isinstance(item, Reset):
             self.rows = {step.id: _row_of_step(step) for step in item.snapshot.steps}
-            goes_on = "shows its end alone" if item.final else f"continues from event {item.id}"
+            goes_on = "only how it ended is shown" if item.final else f"continues from event {item.id}"
             return self._whole(item.snapshot.status, f"{goes_on}: {item.reason}")
         step_id = item.payload.get("step_id")
         if not isinstance(step_id, str):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import hypothesis.strategies as st
 import pytest
-from delivery_stage import ListOutlet
+from delivery_model import FlakyLog, Run, Viewer
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import (
     Bundle,
@@ -23,86 +23,15 @@ from store_material import Project, done, open_project, running
 from structlog.testing import capture_logs
 
 from orchestrator.endings import cancellation
-from orchestrator.records import NewRun, SavedEvent
 from orchestrator.store import open_sqlite_store
 from realtime import topic as topic_module
 from realtime.broadcaster import Broadcaster
-from realtime.events import Event, RunKey
-from realtime.page import Page
-from realtime.subscription import Ending, Subscription
-from realtime.wiring.adapters import StoredLog
+from realtime.events import Event
+from realtime.subscription import Ending
 
 Result = TypeVar("Result")
 
-RUNS = 2
 PATIENCE_S = 10
-
-which_run = st.integers(0, RUNS - 1)
-
-
-class FlakyLog(StoredLog):
-    """The log in the store; so many of the next readings fail."""
-
-    failures = 0
-
-    async def read(self, key: RunKey, after: int, limit: int) -> Sequence[Event]:
-        if self.failures:
-            self.failures -= 1
-            raise OSError("the log cannot be read now")
-        return await super().read(key, after, limit)
-
-
-class Outlet(ListOutlet):
-    """An outlet that also keeps the events themselves."""
-
-    def __init__(self, takes: int) -> None:
-        super().__init__(takes=takes)
-        self.events: list[tuple[int, str, str]] = []
-
-    def send_page(self, page: Page) -> int:
-        self.events += [(event.id, event.type, event.payload) for event in page.events]
-        return super().send_page(page)
-
-
-class Run:
-    """A run: all that was saved of it, and what of that nobody was told yet."""
-
-    def __init__(self, project: Project, run: NewRun) -> None:
-        self.run = run
-        self.key = RunKey(project.tenant, run.id)
-        self.saved: list[tuple[int, str, str]] = []
-        self.untold: list[list[Event]] = []
-        self.told: list[list[Event]] = []
-        self.ended = False
-        self.dropped = False
-
-    def add(self, events: Sequence[SavedEvent]) -> None:
-        """Note what was saved."""
-        self.saved += [(event.id, event.type, event.payload) for event in events]
-        self.untold.append([Event(self.run.id, event.id, event.type, event.payload) for event in events])
-
-
-class Viewer:
-    """A viewer of a run, from a cursor on."""
-
-    def __init__(self, of: Run, cursor: int, takes: int) -> None:
-        self.of = of
-        self.cursor = cursor
-        self.outlet = Outlet(takes)
-        self.subscription: Subscription
-        self.left_with: int | None = None
-
-    @property
-    def due(self) -> list[tuple[int, str, str]]:
-        """Everything after its cursor."""
-        return self.of.saved[self.cursor :]
-
-    @property
-    def served(self) -> bool:
-        """True where it has all that it is due, or was told that it cannot have it."""
-        if self.left_with is not None or self.outlet.ending is Ending.LOST:
-            return True
-        return self.outlet.events == self.due and (self.outlet.ending is not None) == self.of.ended
 
 
 class Delivery(RuleBasedStateMachine):
@@ -116,29 +45,71 @@ class Delivery(RuleBasedStateMachine):
         self._project = project
         self._log = FlakyLog(project.store)
         self._delivery = Broadcaster(self._log, tail_events=4, tails_bytes=1500, idle_runs=1)
-        self._runs = [Run(project, self._do(project.accept())) for _ in range(RUNS)]
+        self._runs: list[Run] = []
         self._all: list[Viewer] = []
-        for run in self._runs:
-            run.add(self._do(project.store.runs.read_events(project.tenant, run.run.id, 0)))
+        for _ in range(2):
+            self._begin()
+
+    def _begin(self) -> None:
+        run = Run(self._project, self._do(self._project.accept()))
+        run.add(self._do(self._project.store.runs.read_events(run.key.tenant, run.run.id, 0)))
+        self._runs.append(run)
 
     def _do(self, work: Coroutine[Any, Any, Result]) -> Result:
         return self._runner.run(work)
 
-    @rule(number=which_run, count=st.integers(1, 9))
-    def save(self, number: int, count: int) -> None:
-        """Progress is saved."""
-        run = self._runs[number]
-        if not run.ended:
-            first = len(run.saved)
-            facts = [running(run.run, percent=(first + more) % 101) for more in range(count)]
-            run.add(self._do(self._project.save(run.run, *facts)))
+    def _some_run(self, data: st.DataObject, found: Callable[[Run], object]) -> Run:
+        return data.draw(st.sampled_from([run for run in self._runs if found(run)]))
 
-    @rule(number=which_run, cancelled=st.booleans())
-    def end(self, number: int, cancelled: bool) -> None:
-        """The worker writes the end of the run, or somebody cancels it."""
-        run = self._runs[number]
-        if run.ended:
-            return
+    def _save(self, run: Run, count: int) -> None:
+        first = len(run.saved)
+        facts = [running(run.run, percent=(first + more) % 101) for more in range(count)]
+        run.add(self._do(self._project.save(run.run, *facts)))
+
+    def _publish(self, run: Run, events: list[Event]) -> None:
+        self._do(self._call(lambda: self._delivery.publish(run.key, events)))
+
+    @precondition(lambda self: any(not run.ended for run in self._runs))
+    @rule(data=st.data(), count=st.integers(1, 6))
+    def save(self, data: st.DataObject, count: int) -> None:
+        """Progress is saved, and not told yet."""
+        self._save(self._some_run(data, lambda run: not run.ended), count)
+
+    @precondition(lambda self: any(not run.ended for run in self._runs))
+    @rule(data=st.data(), count=st.integers(1, 6))
+    def save_and_publish(self, data: st.DataObject, count: int) -> None:
+        """Progress is saved and told at once, maybe before what was saved earlier."""
+        run = self._some_run(data, lambda run: not run.ended)
+        self._save(run, count)
+        run.told.append(run.untold.pop())
+        self._publish(run, run.told[-1])
+
+    @precondition(lambda self: any(run.untold for run in self._runs))
+    @rule(data=st.data())
+    def publish(self, data: st.DataObject) -> None:
+        """Something of what was saved is told, in order or not."""
+        run = self._some_run(data, lambda run: run.untold)
+        run.told.append(run.untold.pop(data.draw(st.integers(0, len(run.untold) - 1))))
+        self._publish(run, run.told[-1])
+
+    @precondition(lambda self: any(run.told for run in self._runs))
+    @rule(data=st.data())
+    def publish_again(self, data: st.DataObject) -> None:
+        """Something is told a second time."""
+        run = self._some_run(data, lambda run: run.told)
+        self._publish(run, data.draw(st.sampled_from(run.told)))
+
+    @precondition(lambda self: any(run.untold for run in self._runs))
+    @rule(data=st.data())
+    def lose(self, data: st.DataObject) -> None:
+        """The newest that was saved is never told, as where its process died."""
+        self._some_run(data, lambda run: run.untold).untold.pop()
+
+    @precondition(lambda self: any(not run.ended for run in self._runs))
+    @rule(data=st.data(), cancelled=st.booleans())
+    def end(self, data: st.DataObject, cancelled: bool) -> None:
+        """The worker writes the end of a run, or somebody cancels it; another run begins."""
+        run = self._some_run(data, lambda run: not run.ended)
         if cancelled:
             store = self._project.store.runs
             ended = self._do(store.end_run(run.key.tenant, run.run.id, lambda record: cancellation(record, "u2")))
@@ -147,28 +118,12 @@ class Delivery(RuleBasedStateMachine):
         else:
             run.add(self._do(self._project.save(run.run, done(run.run))))
         run.ended = True
+        self._begin()
 
-    @rule(number=which_run, data=st.data())
-    def publish(self, number: int, data: st.DataObject) -> None:
-        """What was saved is told: in order or not, and some of it again."""
-        run = self._runs[number]
-        if run.untold:
-            run.told.append(run.untold.pop(data.draw(st.integers(0, len(run.untold) - 1))))
-        if run.told:
-            events = data.draw(st.sampled_from(run.told[-3:]))
-            self._do(self._call(lambda: self._delivery.publish(run.key, events)))
-
-    @rule(number=which_run)
-    def lose(self, number: int) -> None:
-        """The newest that was saved is never told, as where its process died."""
-        run = self._runs[number]
-        if run.untold:
-            run.untold.pop()
-
-    @rule(target=viewers, number=which_run, back=st.integers(0, 40), takes=st.integers(1, 4))
-    def subscribe(self, number: int, back: int, takes: int) -> Viewer:
+    @rule(target=viewers, data=st.data(), back=st.integers(0, 20), takes=st.sampled_from([1, 2, 3, 1_000_000]))
+    def subscribe(self, data: st.DataObject, back: int, takes: int) -> Viewer:
         """A viewer comes with any cursor; of a run that has ended with one that is not at its end."""
-        run = self._runs[number]
+        run = self._some_run(data, lambda run: True)
         head = len(run.saved)
         viewer = Viewer(run, max(0, head - back - run.ended), takes)
         self._all.append(viewer)
@@ -185,7 +140,7 @@ class Delivery(RuleBasedStateMachine):
         """A viewer takes no more."""
         viewer.outlet.ready = False
 
-    @rule(viewer=viewers, takes=st.integers(1, 4))
+    @rule(viewer=viewers, takes=st.sampled_from([1, 2, 3, 1_000_000]))
     def drain(self, viewer: Viewer, takes: int) -> None:
         """A viewer takes some pages more."""
         viewer.outlet.takes = takes
@@ -265,11 +220,10 @@ class Delivery(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No waits: a log that failed is read again at once, and what follows an event leaves a turn later."""
     monkeypatch.setattr(topic_module, "RETRY_S", 0.0)
     monkeypatch.setattr(topic_module, "FLUSH_S", 0.0005)
-    return
 
 
 def test_any_delivery_gives_every_viewer_the_log_from_its_cursor_on(tmp_path: Path, quick: None) -> None:
@@ -281,8 +235,8 @@ def test_any_delivery_gives_every_viewer_the_log_from_its_cursor_on(tmp_path: Pa
             run_state_machine_as_test(
                 lambda: Delivery(runner, project),
                 settings=settings(
-                    max_examples=60,
-                    stateful_step_count=30,
+                    max_examples=80,
+                    stateful_step_count=40,
                     deadline=None,
                     database=None,
                     suppress_health_check=list(HealthCheck),

@@ -118,3 +118,16 @@ async def test_worker_and_seizer_in_two_processes_leave_one_log(stores: list[Sto
         (after,) = await other.save(run, running(run, 1), token="other")
         assert after.id == seized.last_event_id + 1
         assert await writing == seized.last_event_id - 4
+
+
+async def test_runs_of_a_tenant_that_was_removed_are_not_looked_for(stores: list[Store], postgres_url: str) -> None:
+    """Runs left behind by a tenant whose data and entry an operator has dropped stand in nobody's way."""
+    demo, acme = await open_project(stores[0], "demo"), await open_project(stores[0], "acme")
+    left, run = await acme.accept(token=None), await demo.accept(token=None)
+    both = ((acme.tenant, left.id), (demo.tenant, run.id))
+    assert await stores[1].runs.free_runs() == both
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("DROP SCHEMA tenant_acme CASCADE; DELETE FROM public.tenants WHERE slug = 'acme'")
+    await connection.close()
+    assert await stores[1].runs.free_runs() == both[1:]
+    assert await stores[1].runs.unfinished_runs() == both[1:]

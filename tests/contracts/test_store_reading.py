@@ -181,7 +181,6 @@ async def test_lookup_of_what_no_store_can_keep_finds_nothing(project: Project, 
     assert await store.documents.list_documents(TENANT, odd) == ()
     assert not await store.documents.delete_document(TENANT, project.id, odd)
     assert await store.accounts.get_project(TENANT, odd) is None
-    assert await store.accounts.get_user(TENANT, odd) is None
     assert await store.accounts.find_user(TENANT, f"a@{odd}") is None
     assert await store.accounts.get_role(TENANT, odd, odd) is None
     assert await store.acks.get_ack(TENANT, odd, odd, odd) is None

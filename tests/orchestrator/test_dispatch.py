@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from run_stage import AUTOMATION, BA, QA, BusyAgent, RunStage, Through, finished, turns
+from run_stage import AUTOMATION, BA, QA, BusyAgent, GatedAgent, RunStage, Through, finished, turns
 from service_stage import BUSY, Service
 from store_material import free, lapsed
 
+from orchestrator import dispatch as dispatch_module
 from orchestrator import runner as runner_module
 from orchestrator.dispatch import SEEK_S, Dispatcher
-from orchestrator.records import RunRecord
+from orchestrator.errors import ModelError, StoreError
+from orchestrator.events import Fact, StepError
+from orchestrator.pipeline import PipelineMode
+from orchestrator.ports import AgentResult, Context, LanguageModel, Report
+from orchestrator.records import Artifact, RunRecord, SavedEvent
 from orchestrator.states import RunState
 
 
@@ -202,3 +208,62 @@ async def test_close_with_a_save_that_hangs_is_bounded(
     assert not await free(stage.store, run)
     release.set()
     await stage.publisher.until_running(0)
+
+
+async def test_close_while_steps_side_by_side_end_by_an_error_begins_nothing_again(stage: RunStage) -> None:
+    """A group of tasks that ends by an error swallows a cancellation that came meanwhile; the run is left anyway."""
+    leaving, may_leave = asyncio.Event(), asyncio.Event()
+
+    class Leaving(GatedAgent):
+        async def work(self, tenant: str, context: Context, model: LanguageModel, report: Report) -> AgentResult:
+            try:
+                return await super().work(tenant, context, model, report)
+            finally:
+                leaving.set()
+                await may_leave.wait()
+
+    class Refusing(Through):
+        async def save(
+            self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
+        ) -> tuple[SavedEvent, ...]:
+            if isinstance(facts[0], StepError):
+                raise StoreError("locked")
+            return await super().save(tenant, run_id, token, facts, artifacts)
+
+    run = await stage.accept(BA, QA, mode=PipelineMode.PARALLEL)
+    stage.agents[QA] = Leaving(QA)
+    runner = stage.runner(runs=Refusing(stage.store.runs), delays_s=())
+    dispatcher = Dispatcher(stage.store.runs, runner, max_runs_at_once=4, alone=True)
+    dispatcher.dispatch(stage.tenant, run.id)
+    await stage.call(QA)
+    (await stage.call(BA)).fail(ModelError("no answer"))
+    await leaving.wait()
+    closing = asyncio.ensure_future(dispatcher.close())
+    await turns(5)
+    may_leave.set()
+    await finished(closing)
+    assert stage.clock.naps == []
+
+
+async def test_close_leaves_an_agent_that_does_not_stop(stage: RunStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closes goes on after a while, whatever a run is still waiting for."""
+    monkeypatch.setattr(dispatch_module, "CLOSE_S", 0.05)
+    may_leave = asyncio.Event()
+
+    class Staying(GatedAgent):
+        async def work(self, tenant: str, context: Context, model: LanguageModel, report: Report) -> AgentResult:
+            try:
+                return await super().work(tenant, context, model, report)
+            finally:
+                await may_leave.wait()
+
+    stage.agents[BA] = Staying(BA)
+    run = await stage.accept(BA)
+    dispatcher = Dispatcher(stage.store.runs, stage.runner(), max_runs_at_once=4, alone=True)
+    dispatcher.dispatch(stage.tenant, run.id)
+    await stage.call(BA)
+    await finished(asyncio.ensure_future(dispatcher.close()))
+    assert not await free(stage.store, run)
+    may_leave.set()
+    await finished(asyncio.ensure_future(dispatcher.close()))
+    assert await free(stage.store, run)

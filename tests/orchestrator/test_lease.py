@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from manual_clock import ManualClock
 from run_stage import BA, RunStage, Through, finished, turns
 from service_stage import Away, kept
-from store_material import free
+from store_material import free, open_project
 
 from orchestrator.errors import ClaimLostError
 from orchestrator.lease import LOOK_S, Leases
@@ -267,3 +268,27 @@ async def test_claim_of_a_later_piece_of_work_is_not_taken_for_the_one_before(st
         await stage.lease_clock.naps.nth(2)
         second.done.set()
         assert await finished(second.task) == "done"
+
+
+async def test_tenant_whose_claims_cannot_be_reached_costs_no_other_tenant_theirs(stage: RunStage) -> None:
+    """While the store is held up at one tenant's claims, those of others go on being looked for and renewed."""
+
+    class HeldUp(Noted):
+        async def held_claims(self, tenant: str, tokens: dict[str, str]) -> frozenset[str]:
+            if tenant == "other":
+                await asyncio.Event().wait()
+            return await super().held_claims(tenant, tokens)
+
+    noted = HeldUp(stage)
+    leases = Leases(noted, stage.lease_clock)
+    other = await open_project(stage.store, "other")
+    theirs = await other.get(await other.accept())
+    async with kept(leases):
+        stuck = Work(leases, replace(stage, tenant=other.tenant), theirs)
+        work = Work(leases, stage, await held_run(stage))
+        await stage.lease_clock.naps.nth(1)
+        await pass_time(stage.lease_clock, 3)
+        for each in (stuck, work):
+            each.done.set()
+            await finished(each.task)
+    assert [what for what, *_ in noted.asked] == ["look", "look", "renew"]

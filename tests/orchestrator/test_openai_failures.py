@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -14,7 +15,6 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import ModelError
 from orchestrator.llm.openai_compatible.failures import (
-    LONGEST_WAIT_S,
     QUOTE_LIMIT,
     Failures,
     ProviderError,
@@ -182,10 +182,10 @@ def test_answer_ended_otherwise_than_by_being_done_refused(reason: str, said: st
         ("7", 7),
         (" 0 ", 0),
         ("1.5", 1.5),
-        ("86400", LONGEST_WAIT_S),
+        ("86400", 86_400),
         (format_datetime(NOW.replace(second=30), usegmt=True), 30),
         (format_datetime(NOW.replace(hour=11), usegmt=True), 0),
-        (format_datetime(NOW.replace(day=24), usegmt=True), LONGEST_WAIT_S),
+        (format_datetime(NOW.replace(day=24), usegmt=True), 86_400),
         ("Mon, 23 Nov 2026 12:00:09 -0000", 9),
         ("-5", None),
         ("soon", None),
@@ -194,16 +194,16 @@ def test_answer_ended_otherwise_than_by_being_done_refused(reason: str, said: st
         (None, None),
     ],
 )
-def test_retry_after_seconds_or_date_in_bounds(header: str | None, seconds: float | None) -> None:
-    """A number or a date is a wait, never below zero nor too long; anything else asks for nothing."""
+def test_retry_after_seconds_or_date_is_a_wait(header: str | None, seconds: float | None) -> None:
+    """A number or a date is a wait, never below zero; anything else asks for nothing."""
     assert retry_after_s(header, NOW) == seconds
 
 
 @given(st.text(max_size=60))
-def test_any_retry_after_is_a_wait_in_bounds_or_none(header: str) -> None:
+def test_any_retry_after_is_a_wait_or_none(header: str) -> None:
     """No header breaks anything."""
     seconds = retry_after_s(header, NOW)
-    assert seconds is None or 0 <= seconds <= LONGEST_WAIT_S
+    assert seconds is None or 0 <= seconds < math.inf
 
 
 @given(JSON)

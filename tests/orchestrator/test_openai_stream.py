@@ -144,6 +144,9 @@ def test_error_within_the_stream_told_with_its_words_and_status(line: bytes, sai
         ({"prompt_tokens": 3}, 3, 3),
         ({"total_tokens": 0}, None, None),
         ({"total_tokens": "many"}, None, None),
+        ({"total_tokens": -5}, None, None),
+        ({"prompt_tokens": 3, "completion_tokens": True}, 3, 3),
+        ({"prompt_tokens": 3, "total_tokens": 2**64 - 1}, 3, 3),
         (None, None, None),
         ([5], None, None),
     ],
@@ -153,6 +156,13 @@ def test_usage_in_any_shape_total_or_nothing(counts: object, prompt_tokens: int 
     body = delta("a") + STOP + b"data: " + json.dumps({"choices": [], "usage": counts}).encode() + b"\n\n" + DONE
     _, reader, failure = read([body])
     assert (reader.prompt_tokens, reader.tokens, failure) == (prompt_tokens, tokens, None)
+
+
+def test_chunk_nested_beyond_reading_is_no_whole_answer() -> None:
+    """A chunk that is a hundred thousand brackets is refused like any other that cannot be read."""
+    deep = b'data: {"usage": ' + 100_000 * b"[" + 100_000 * b"]" + b"}\n\n"
+    _, _, failure = read([delta("a"), deep, STOP, DONE])
+    assert failure == "it sent a chunk that is no JSON of a chat completion"
 
 
 def test_newest_usage_counts() -> None:

@@ -21,6 +21,7 @@ from orchestrator.errors import (
     NoDocumentsError,
     OrchestratorError,
     RunIdConflictError,
+    StoreError,
 )
 from orchestrator.records import NewRun, Quota, Written
 from orchestrator.states import RunState
@@ -158,3 +159,22 @@ async def test_publisher_that_raises_does_not_keep_a_run_from_starting(
     run = await service.start(await service.open(agents=BUSY))
     assert (await service.ended(run)).status is RunState.COMPLETED
     assert {entry["event"] for entry in logged} == {"events are saved and could not be published"}
+
+
+async def test_run_accepted_by_a_commit_that_seemed_to_fail_begins_when_asked_for_again(
+    service: Service, stage: RunStage
+) -> None:
+    """Whoever was told of a failure asks again with the same id: the run is there, and nobody else would begin it."""
+
+    class Lost(Through):
+        async def accept_run(self, tenant: str, run: NewRun, quota: Quota) -> Written:
+            accepted = await self.store.accept_run(tenant, run, quota)
+            if accepted.events:
+                raise StoreError("connection lost")
+            return accepted
+
+    orchestrator = await service.open(agents=BUSY, runs=Lost(stage.store.runs))
+    run_id = str(uuid4())
+    with pytest.raises(StoreError):
+        await service.start(orchestrator, run_id=run_id)
+    assert (await service.ended(await service.start(orchestrator, run_id=run_id))).status is RunState.COMPLETED

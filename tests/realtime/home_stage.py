@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
-from uuid import uuid4
+
+import msgspec
+from store_material import artifact, complete, new_run, running
 
 from orchestrator.events import RunEnded, StepComplete, StepRunning
-from orchestrator.pipeline import PipelineMode
 from orchestrator.records import Artifact, NewRun, RunRecord
 from orchestrator.store import Store
 from realtime.settings import Settings
@@ -93,28 +94,9 @@ async def _new_run(store: Store, tenant: str) -> NewRun:
         await store.accounts.ensure_tenant(tenant)
         project_id = (await store.accounts.ensure_project(tenant, "web", "Web")).id
         user_id = (await store.accounts.ensure_user(tenant, "lead@example.org")).id
-    return NewRun(
-        id=str(uuid4()),
-        project_id=project_id,
-        pipeline_mode=PipelineMode.SEQUENTIAL,
-        agents_selected=AGENTS,
-        step_ids=(str(uuid4()), str(uuid4())),
-        started_by=user_id,
-    )
+    return msgspec.structs.replace(new_run(project_id, AGENTS), started_by=user_id)
 
 
 def _first_step(run: NewRun) -> tuple[list[StepRunning | StepComplete], Artifact]:
-    step_id, agent_type = run.step_ids[0], AGENTS[0]
-    artifact = Artifact(
-        id=str(uuid4()),
-        run_id=run.id,
-        step_id=step_id,
-        agent_type=agent_type,
-        title="Coverage",
-        artifact_type="coverage_matrix",
-        content_type="text/markdown",
-        content="# Coverage\n\n| id | requirement |\n|---|---|\n| R1 | The shop MUST open. |\n",
-    )
-    begun = StepRunning(step_id=step_id, agent_type=agent_type, progress_pct=0, progress_label="Reads", attempt=1)
-    done = StepComplete(step_id=step_id, agent_type=agent_type, tokens_used=7, artifact_id=artifact.id, duration_ms=1)
-    return [begun, done], artifact
+    left = artifact(run)
+    return [running(run), msgspec.structs.replace(complete(run), artifact_id=left.id)], left

@@ -76,7 +76,7 @@ def test_prune_beside_a_server_is_what_viewers_then_see(stage: HomeStage) -> Non
         process.send_signal(signal.SIGTERM)
         code, _, err = finish(process)
     assert (code, result.exit_code) == (0, 0), err + result.stderr
-    assert result.stdout.splitlines() == [f"{HEAD} reset - 50% shows its end alone: log_expired"]
+    assert result.stdout.splitlines() == [f"{HEAD} reset - 50% only how it ended is shown: log_expired"]
     assert f"Run {run_id}: completed" in result.stderr
 
 

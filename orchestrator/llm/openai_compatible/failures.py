@@ -13,8 +13,6 @@ import msgspec
 
 from orchestrator.errors import ModelError
 
-LONGEST_WAIT_S = 300.0
-"""However long a provider wants to be left alone, a step asks again after so many seconds."""
 QUOTE_LIMIT = 300
 
 _TRANSIENT = {408, 409, 425, 429}
@@ -53,16 +51,16 @@ def read_error(body: bytes) -> ProviderError | None:
 
 
 def retry_after_s(header: str | None, now: datetime) -> float | None:
-    """Seconds that a ``Retry-After`` asks for, as a number or a date, at most `LONGEST_WAIT_S`; None: nothing."""
+    """Seconds that a ``Retry-After`` asks for, as a number or a date, never below 0; None: nothing."""
     text = (header or "").strip()
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]*)?", text):
-        return min(float(text), LONGEST_WAIT_S)
+        return float(text)
     try:
         at = parsedate_to_datetime(text)
     except ValueError:
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max((at - now).total_seconds(), 0.0), LONGEST_WAIT_S)
+    return max((at - now).total_seconds(), 0.0)
 
 
 class Failures:
