@@ -68,9 +68,9 @@ class Claim(NamedTuple):
 class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a run as its row stands.
 
-    ``retry_at`` and ``retry_reason`` stand while it waits for another attempt. ``stalled``: its agent has made no
-    progress for some time, and ``progress_age_s`` says, by the store's clock, for how many seconds; None where the
-    step is not under way.
+    ``retry_at`` stands while it waits for another attempt, ``reason`` says why, or why it failed where that is finer
+    than its code. ``stalled``: its agent has made no progress for some time, and ``progress_age_s`` says, by the
+    store's clock, for how many seconds; None where the step is not under way.
     """
 
     id: str
@@ -87,7 +87,7 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None
     completed_at: str | None
     retry_at: str | None = None
-    retry_reason: str | None = None
+    reason: str | None = None
     stalled: bool = False
     cached: bool = False
     reused: bool = False

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
+from msgspec import UNSET
 
 from orchestrator.context import build_context
 from orchestrator.endings import interruption, stopped
@@ -204,6 +205,11 @@ class _Pipeline:
 
 def _failure_of(step: StepRecord) -> StepFailure:
     """The failure of a step that failed before this worker came."""
-    message = step.error_message or ""
-    fact = StepError(step_id=step.id, agent_type=step.agent_type, error_code="STEP_FAILED", message=message)
-    return StepFailure(fact, STEP_FAILED)
+    fact = StepError(
+        step_id=step.id,
+        agent_type=step.agent_type,
+        error_code="STEP_FAILED",
+        message=step.error_message or "",
+        reason=step.reason or UNSET,
+    )
+    return StepFailure(fact, step.reason or STEP_FAILED)

@@ -26,9 +26,6 @@ KEEPING_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
 FROM_CACHE = "Answered from the cache: the same was asked before"
 """The progress of a step that was over at once."""
 
-LONGEST_WAIT_S = 120.0
-"""For a model that asks to be left alone; it may ask for hours."""
-
 
 @dataclass(frozen=True)
 class StepFailure:
@@ -83,13 +80,10 @@ class StepRunner:
                 return await self._complete(step, attempt, result, self.clock.monotonic() - started)
 
     def _delay_after(self, failures: int, error: Exception) -> float | None:
-        """Seconds until the next attempt; None: there is none. A model that asks for more time gets it, in bounds."""
+        """Seconds until the next attempt; None: there is none, as this was the last or another cannot help."""
         if not isinstance(error, ModelError):
             return self.retry.delay_after(failures)
-        if error.permanent:
-            return None
-        delay_s = self.retry.delay_after(failures)
-        return None if delay_s is None else max(delay_s, min(error.retry_after_s or 0.0, LONGEST_WAIT_S))
+        return None if error.permanent else self.retry.delay_after(failures, error.retry_after_s or 0.0)
 
     async def _work(self, context: Context, meter: ProgressMeter) -> AgentResult:
         """Let the agent work while its progress is saved; if that cannot be saved, the work stops."""

@@ -18,10 +18,10 @@ from realtime.events import Event, EventType
 class StepSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """One step. Times are RFC 3339, UTC; ``progress_pct`` is an integer from 0 to 100; ``attempt`` 0: not started.
 
-    ``retry_at`` and ``reason`` stand while it waits for another attempt. ``progress_age_s``: seconds since its
-    agent's last progress, by the database's clock when the snapshot was read; None where it is not under way.
-    ``stalled``: that was too long ago. ``cached``: its answer had been given before; ``reused``: by the run that this
-    one retries.
+    ``retry_at`` stands while it waits for another attempt; ``reason`` says why it waits, or why it failed where that
+    is finer than its code. ``progress_age_s``: seconds since its agent's last progress, by the database's clock when
+    the snapshot was read; None where it is not under way. ``stalled``: that was too long ago. ``cached``: its answer
+    had been given before; ``reused``: by the run that this one retries.
     """
 
     id: str
@@ -132,7 +132,7 @@ def _fold_step(step: StepSnapshot, kind: EventType, payload: dict[str, Any]) -> 
                 error_code=payload["error_code"],
                 error_message=payload["message"],
                 completed_at=payload["at"],
-                **_NOT_UNDER_WAY,
+                **_NOT_UNDER_WAY | {"reason": payload.get("reason")},
             )
         case _:
             return step
@@ -187,7 +187,8 @@ def _unfold_step(step: StepSnapshot) -> Iterator[tuple[EventType, dict[str, Any]
         yield EventType.COMPLETE, {**about, **done, **came, "at": step.completed_at}
     elif step.completed_at is not None:
         failure = {"error_code": step.error_code, "message": step.error_message}
-        yield EventType.ERROR, {**about, **failure, "at": step.completed_at}
+        finer = {} if step.reason is None else {"reason": step.reason}
+        yield EventType.ERROR, {**about, **failure, **finer, "at": step.completed_at}
 
 
 def _unfold_ending(snapshot: RunSnapshot) -> dict[str, Any]:

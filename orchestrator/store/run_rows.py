@@ -32,7 +32,7 @@ RUNS = """
 
 STEPS = """
     SELECT run_id, id, agent_type, position, status, progress_pct, progress_label, attempt, tokens_used, artifact_id,
-           error_code, error_message, started_at, completed_at, retry_at, retry_reason, stalled, cached, reused,
+           error_code, error_message, started_at, completed_at, retry_at, reason, stalled, cached, reused,
            progress_at
     FROM {tenant}.agent_run_steps WHERE run_id IN ({ids}) ORDER BY position
 """
@@ -42,7 +42,7 @@ START_RUN = "UPDATE {tenant}.agent_runs SET status = 'running', started_at = :at
 RUN_STEP = """
     UPDATE {tenant}.agent_run_steps
     SET status = 'running', progress_pct = :progress_pct, progress_label = :progress_label, attempt = :attempt,
-        retry_at = :retry_at, retry_reason = :retry_reason, stalled = :stalled,
+        retry_at = :retry_at, reason = :reason, stalled = :stalled,
         progress_at = CASE WHEN :stalled = 1 THEN progress_at ELSE :at END,
         started_at = COALESCE(started_at, :at)
     WHERE run_id = :run_id AND id = :step_id
@@ -51,7 +51,7 @@ RUN_STEP = """
 COMPLETE_STEP = """
     UPDATE {tenant}.agent_run_steps
     SET status = 'completed', progress_pct = 100, tokens_used = :tokens_used, artifact_id = :artifact_id,
-        cached = :cached, reused = :reused, retry_at = NULL, retry_reason = NULL, stalled = 0, completed_at = :at
+        cached = :cached, reused = :reused, retry_at = NULL, reason = NULL, stalled = 0, completed_at = :at
     WHERE run_id = :run_id AND id = :step_id
 """
 
@@ -64,7 +64,7 @@ SUM_TOKENS = """
 END_STEP = """
     UPDATE {tenant}.agent_run_steps
     SET status = :status, error_code = :error_code, error_message = :error_message, retry_at = NULL,
-        retry_reason = NULL, stalled = 0, completed_at = :at
+        reason = :reason, stalled = 0, completed_at = :at
     WHERE run_id = :run_id AND id = :step_id
 """
 
@@ -155,7 +155,7 @@ def _progress(fact: StepRunning) -> dict[str, Value]:
         "progress_label": fact.progress_label,
         "attempt": fact.attempt,
         "retry_at": None if fact.retry_at is UNSET else fact.retry_at,
-        "retry_reason": None if fact.reason is UNSET else fact.reason,
+        "reason": None if fact.reason is UNSET else fact.reason,
         "stalled": int(fact.stalled is True),
     }
 
@@ -167,6 +167,7 @@ def _step_error(fact: StepError) -> dict[str, Value]:
         "status": status,
         "error_code": fact.error_code,
         "error_message": fact.message,
+        "reason": None if fact.reason is UNSET else fact.reason,
     }
 
 

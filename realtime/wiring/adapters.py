@@ -45,8 +45,7 @@ def reshape(record: object, shape: type[Shape], **more: Any) -> Shape:
 
 def to_snapshot(record: RunRecord) -> RunSnapshot:
     """A run's rows as delivery shows them, now."""
-    steps = [{**msgspec.to_builtins(step), "reason": step.retry_reason} for step in record.steps]
-    return reshape(record, RunSnapshot, steps=steps, server_time=rfc3339())
+    return reshape(record, RunSnapshot, server_time=rfc3339())
 
 
 def to_usage(usage: MonthUsage, limit: int | None) -> UsageInfo:

@@ -92,7 +92,7 @@ class Plain:
             payload = encode_payload(fact(run, number), row["at"])
             await self._fetch(INSERT_EVENT, run_id=run.id, id=row["last_event_id"], type="running", payload=payload)
             progress = {"progress_pct": number % 100, "progress_label": LABEL, "attempt": 1}
-            waiting = {"retry_at": None, "retry_reason": None, "stalled": 0}
+            waiting = {"retry_at": None, "reason": None, "stalled": 0}
             await self._fetch(RUN_STEP, run_id=run.id, step_id=step, at=row["at"], **progress, **waiting)
 
     async def _fetch(self, sql: str, **values: object) -> list[Any]:

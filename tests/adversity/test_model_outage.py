@@ -11,8 +11,10 @@ from live import ALL_AGENTS, live_server
 from llm_server import falling_silent, llm_server, well
 from process_stage import attempts_in
 
+from realtime.settings import Settings
+
 OUTAGE_S = float(os.environ.get("RUNCAST_TEST_OUTAGE_S", "3"))
-DELAYS = (5, 10, 20)
+DELAYS = Settings().retry_delays_s
 """The server's own waits, which outlast 30 s; here for an outage of `OUTAGE_S`."""
 
 RETRIES_S = tuple(delay * OUTAGE_S / 30 for delay in DELAYS)

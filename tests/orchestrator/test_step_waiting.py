@@ -8,8 +8,8 @@ from store_material import as_snapshot
 
 from orchestrator.errors import ModelError
 from orchestrator.progress import INTERVAL_S, STALLED_S
+from orchestrator.retry import LONGEST_ASKED_S
 from orchestrator.states import RunState, StepState
-from orchestrator.step import LONGEST_WAIT_S
 
 
 async def test_permanent_failure_of_the_model_is_never_retried(stage: RunStage) -> None:
@@ -24,7 +24,7 @@ async def test_permanent_failure_of_the_model_is_never_retried(stage: RunStage) 
 
 
 @pytest.mark.parametrize(
-    ("asked_s", "waited_s"), [(None, 5), (2.0, 5), (30.0, 30), (LONGEST_WAIT_S, 120), (7200.0, 120)]
+    ("asked_s", "waited_s"), [(None, 5), (2.0, 5), (30.0, 30), (LONGEST_ASKED_S, 120), (7200.0, 120)]
 )
 async def test_model_that_asks_for_time_gets_it_in_bounds(
     stage: RunStage, asked_s: float | None, waited_s: float

@@ -9,7 +9,7 @@ from run_stage import BA, QA, BusyAgent, RunStage, cancelled, finished
 from service_stage import kept
 from store_material import free
 
-from orchestrator.errors import ModelError
+from orchestrator.errors import BudgetExceededError, ModelError
 from orchestrator.lease import LOOK_S, Leases
 from orchestrator.pipeline import PipelineMode
 from orchestrator.records import Document, RunRecord
@@ -94,18 +94,22 @@ async def test_run_handed_back_continues_at_the_unfinished_step(stage: RunStage)
     assert record.status is RunState.COMPLETED
 
 
-async def test_takeover_of_a_parallel_run_remembers_failures(stage: RunStage) -> None:
-    """A step that failed under the worker before still makes the run fail, and is not tried again."""
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(ModelError("no answer"), "STEP_FAILED"), (BudgetExceededError("no answer"), "BUDGET_EXCEEDED")],
+)
+async def test_takeover_of_a_parallel_run_remembers_failures(stage: RunStage, error: Exception, code: str) -> None:
+    """A step that failed under the worker before still makes the run fail, as it did, and is not tried again."""
     run = await stage.accept(BA, QA, mode=PARALLEL)
     worker = stage.work(run, stage.runner(delays_s=()))
-    (await stage.call(BA)).fail(ModelError("no answer"))
+    (await stage.call(BA)).fail(error)
     await stage.publisher.until(lambda line: line.type == "error")
     await cancelled(worker)
     second = stage.work(run)
     (await stage.call(QA, 2)).finish()
     await finished(second)
     record = await stage.check(run)
-    assert (record.status, record.error_code) == (RunState.FAILED, "STEP_FAILED")
+    assert (record.status, record.error_code) == (RunState.FAILED, code)
     assert (await stage.log(run))[-1].payload["message"] == "ba_consultant failed: no answer"
     assert len(stage.agents[BA].calls) == 1
 

@@ -14,7 +14,7 @@
  * @property {?string} error_code
  * @property {?string} error_message
  * @property {?string} retry_at while it waits for another attempt: when that begins
- * @property {?string} reason and why it waits
+ * @property {?string} reason why it waits, or why it failed where that is finer than its code
  * @property {boolean} stalled its agent has made no progress for some time
  * @property {boolean} cached its answer had been given before
  * @property {boolean} reused it was completed by the run that this one does again
@@ -159,6 +159,7 @@ function changed(step, { type, payload }) {
         status: payload.error_code === 'STEP_CANCELLED' ? 'cancelled' : 'failed',
         error_code: payload.error_code ?? null,
         error_message: payload.message,
+        reason: payload.reason ?? null,
       };
   }
 }

@@ -33,7 +33,7 @@ def upgrade() -> None:
     for column in (
         sa.Column("progress_at", sa.Text),
         sa.Column("retry_at", sa.Text),
-        sa.Column("retry_reason", sa.Text),
+        sa.Column("reason", sa.Text),
         sa.Column("stalled", sa.Integer, nullable=False, server_default="0"),
         sa.Column("cached", sa.Integer, nullable=False, server_default="0"),
         sa.Column("reused", sa.Integer, nullable=False, server_default="0"),
