@@ -21,8 +21,8 @@ _log = structlog.get_logger(__name__)
 WAIT_S = 2.0
 """How often a call asks again for tokens that others have put aside."""
 
-MOST_WAITS = 300
-"""Ten minutes: longer than most answers take."""
+MOST_WAITS = 60
+"""Two minutes: as long as most answers take, while a place among the runs at work is held."""
 
 
 class TokenBudget:

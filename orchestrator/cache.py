@@ -51,18 +51,20 @@ class CachedAgent:
     """An agent that answers from ``answers`` what it was asked before, and keeps there what it hands in.
 
     Only what the agent behind it accepted is ever kept, so no bad answer of a model is. Two that are asked the same
-    at once may both do the work. A cache that fails is told in the log, and does without.
+    at once may both do the work. A cache that fails is told in the log, and does without. ``endpoint`` is where the
+    model is asked: one of the same name elsewhere may be another.
     """
 
-    def __init__(self, agent: PromptedAgent, answers: AnswerStore, limits: CacheLimits) -> None:
+    def __init__(self, agent: PromptedAgent, answers: AnswerStore, limits: CacheLimits, endpoint: str = "") -> None:
         self.agent_type = agent.agent_type
         self._agent = agent
         self._answers = answers
         self._limits = limits
+        self._endpoint = endpoint
 
     async def work(self, tenant: str, context: Context, model: LanguageModel, report: Report) -> AgentResult:
         """What was handed in before, then ``cached`` and for no tokens; else what the agent does, and raises."""
-        key = answer_key(tenant, self._agent, model.name, context)
+        key = answer_key(tenant, self._agent, f"{self._endpoint} {model.name}", context)
         found = await self._find(tenant, key)
         if found is not None:
             return msgspec.structs.replace(found, cached=True)

@@ -15,6 +15,7 @@ from orchestrator.errors import StoreError
 from orchestrator.ports import RunStore
 from orchestrator.records import Claim
 from orchestrator.runner import Runner
+from orchestrator.slots import Slots
 
 _log = structlog.get_logger(__name__)
 
@@ -34,7 +35,7 @@ CLOSE_S = 2.0
 
 
 class Dispatcher:
-    """Carries out runs, ``max_runs_at_once`` at a time; the rest stay queued.
+    """Carries out runs, ``max_runs_at_once`` at a time; the rest stay queued, and tenants have their turns.
 
     ``alone``: no other process works on this store, so whoever had claimed its unfinished runs is gone, and they are
     all taken at the start. Otherwise, `seek` finds what lapsed or was never claimed.
@@ -44,7 +45,7 @@ class Dispatcher:
         self._runs = runs
         self._runner = runner
         self._alone = alone
-        self._slots = asyncio.Semaphore(max_runs_at_once)
+        self._slots = Slots(max_runs_at_once)
         self._at_work: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -63,7 +64,7 @@ class Dispatcher:
         """
         while not self._alone:
             await self._runner.clock.sleep(random.uniform(0.8, 1.2) * SEEK_S)  # noqa: S311  # no secret
-            if self._slots.locked():
+            if self._slots.is_full:
                 continue
             try:
                 await self.resume()
@@ -71,6 +72,8 @@ class Dispatcher:
                 _log.warning("free runs cannot be looked for", reason=str(error))
                 await self._outlast_outage()
                 await self._runner.clock.sleep(self._runner.leases.lease_s)
+            except Exception:
+                _log.exception("free runs cannot be looked for")
 
     def dispatch(self, tenant: str, run_id: str) -> None:
         """Begin the run when there is room, in a context of its own: it outlives the request that asked for it."""
@@ -109,7 +112,7 @@ class Dispatcher:
         refusals = 0
         while True:
             try:
-                async with self._slots:
+                async with self._slots.place(tenant):
                     if refusals < len(STORE_RETRY_S):
                         await self._runner.run(claim, seize=self._alone)
                     else:
@@ -121,8 +124,13 @@ class Dispatcher:
             else:
                 return
             if self._closed:  # steps side by side, of which one fails, keep a cancellation to themselves
+                await self._runner.hand_back(claim)
                 return
-            refusals += await self._pause(STORE_RETRY_S[min(refusals, len(STORE_RETRY_S) - 1)])
+            try:
+                refusals += await self._pause(STORE_RETRY_S[min(refusals, len(STORE_RETRY_S) - 1)])
+            except asyncio.CancelledError:
+                await self._runner.hand_back(claim)
+                raise
 
     async def _pause(self, delay_s: float) -> bool:
         """Wait for so long, and until the store answers. True: it did so at once, what it refuses is this run."""

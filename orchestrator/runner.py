@@ -47,6 +47,8 @@ class Runner:
     retry: RetryPolicy
     clock: Clock
     leases: Leases
+    took_over: Callable[[], None]
+    """Called for each run whose worker was lost. Cheap, and never raises."""
     context_tokens: int | None = None
     """How much an agent reads at once; None: everything."""
 
@@ -73,18 +75,19 @@ class Runner:
         try:
             run = await asyncio.shield(claiming)
         except asyncio.CancelledError:
-            await self._hand_back(claim, claiming)
+            await self.hand_back(claim, claiming)
             raise
         if run is None:
             return
         if run.takeovers:
             _log.warning("took over a run", run_id=run.id, takeovers=run.takeovers)
+            self.took_over()
         recorder = Recorder(self.runs, self.publisher, claim.tenant, run, claim.token)
         try:
             with self.leases.held(claim):
                 await work(_Pipeline(self, recorder, claim, run))
         except asyncio.CancelledError:
-            await self._hand_back(claim, recorder.catch_up())
+            await self.hand_back(claim, recorder.catch_up())
             raise
         except Exception as error:
             with contextlib.suppress(StoreError):
@@ -93,11 +96,12 @@ class Runner:
                 raise
             _log.info("run claimed away", run_id=run.id)
 
-    async def _hand_back(self, claim: Claim, writing: Awaitable[object]) -> None:
-        """Release the claim after ``writing``, the last that is done with it; not for ever."""
+    async def hand_back(self, claim: Claim, writing: Awaitable[object] | None = None) -> None:
+        """Release the claim, if it holds, after ``writing``, the last that is done with it; not for ever."""
         with contextlib.suppress(StoreError, TimeoutError):
             async with asyncio.timeout(HAND_BACK_S):
-                await writing
+                if writing is not None:
+                    await writing
                 await self.runs.release_claim(claim)
 
 

@@ -1,4 +1,4 @@
-"""What delivery, and spending on language models, come to: plain numbers that ``metrics`` tells. Pure."""
+"""What delivery, runs, and spending on language models come to: plain numbers that ``metrics`` tells. Pure."""
 
 from __future__ import annotations
 
@@ -57,6 +57,36 @@ class DeliveryCounts:
         self.replay_events = Distribution(EVENTS)
         """Between the cursor and the head, once for each subscription."""
         self.resumes = dict.fromkeys(ResumeKind, 0)
+
+
+class RunOutcome(StrEnum):
+    """How a run ended: as a success, or with the error code of its terminal event."""
+
+    COMPLETED = "completed"
+    STEP_FAILED = "STEP_FAILED"
+    BUDGET_EXCEEDED = "BUDGET_EXCEEDED"
+    CANCELLED = "CANCELLED"
+    INTERRUPTED = "INTERRUPTED"
+    OTHER = "other"
+    """With a code that is none of these."""
+
+
+class RunCounts:
+    """What became of runs in this process since its start."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, int] = dict.fromkeys(RunOutcome, 0)
+        """Runs whose terminal event was published here."""
+        self.takeovers = 0
+        """Runs taken over from a worker that was lost."""
+
+    def ended(self, outcome: str) -> None:
+        """Count a run that ended so; what is no `RunOutcome` counts as other."""
+        self.outcomes[outcome if outcome in self.outcomes else RunOutcome.OTHER] += 1
+
+    def took_over(self) -> None:
+        """Count a run that was taken over."""
+        self.takeovers += 1
 
 
 class SpendingCounts:

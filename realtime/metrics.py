@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 
 from realtime import __version__
 from realtime.clock import rfc3339
-from realtime.counts import DeliveryCounts, Distribution, ResumeKind, SpendingCounts
+from realtime.counts import DeliveryCounts, Distribution, ResumeKind, RunCounts, SpendingCounts
 from realtime.cursor import ResetReason
 from realtime.frames import CloseCode, ErrorCode
 from realtime.quotas import Resource, Scope
@@ -76,15 +76,18 @@ class FailureReason(StrEnum):
 class Metrics:
     """The series of one server; several may live in one process. Counting is cheap and never raises.
 
-    What ``delivery`` and ``spending`` count is read from there when it is asked for.
+    What ``delivery``, ``spending`` and ``runs`` count is read from there when it is asked for.
     """
 
-    def __init__(self, delivery: DeliveryCounts, spending: SpendingCounts | None = None) -> None:
+    def __init__(
+        self, delivery: DeliveryCounts, spending: SpendingCounts | None = None, runs: RunCounts | None = None
+    ) -> None:
         self._delivery = delivery
         self._registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         registry.register(_DeliverySeries(delivery))
         registry.register(_SpendingSeries(spending or SpendingCounts()))
+        registry.register(_RunSeries(runs or RunCounts()))
         Info("runcast_build", "Which release this is.", registry=registry).info({"version": __version__})
         self._connections = Gauge(
             "runcast_connections", "Connections that are open.", ["transport"], registry=registry
@@ -256,6 +259,23 @@ class _SpendingSeries(Collector):
             "runcast_budget_used_ratio",
             "The largest part of this month's tokens that a tenant has used.",
             counts.highest_share(rfc3339()[:7]),
+        )
+
+
+class _RunSeries(Collector):
+    """What became of runs, in Prometheus' terms."""
+
+    def __init__(self, counts: RunCounts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Every series as of now."""
+        ended = CounterMetricFamily("runcast_runs_ended", "Runs that ended, by how.", labels=["outcome"])
+        for outcome, number in self._counts.outcomes.items():
+            ended.add_metric([outcome], number)
+        yield ended
+        yield CounterMetricFamily(
+            "runcast_takeovers", "Runs taken over from a worker that was lost.", self._counts.takeovers
         )
 
 

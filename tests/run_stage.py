@@ -20,6 +20,7 @@ from orchestrator.records import Artifact, Claim, Document, NewRun, RunRecord, S
 from orchestrator.retry import RetryPolicy
 from orchestrator.runner import Runner
 from orchestrator.store import Store
+from realtime.counts import RunCounts
 
 BA, QA, AUTOMATION = AGENT_TYPES
 Item = TypeVar("Item")
@@ -180,6 +181,7 @@ class RunStage:
     lease_clock: ManualClock = field(default_factory=ManualClock)
     """That of the leases, so that the naps of ``clock`` are those of runs."""
     publisher: RecordingPublisher = field(default_factory=RecordingPublisher)
+    counts: RunCounts = field(default_factory=RunCounts)
     agents: dict[str, GatedAgent] = field(
         default_factory=lambda: {agent_type: GatedAgent(agent_type) for agent_type in AGENT_TYPES}
     )
@@ -197,6 +199,7 @@ class RunStage:
                 "retry": RetryPolicy() if delays_s is None else RetryPolicy(delays_s),
                 "clock": self.clock,
                 "leases": Leases(runs or self.store.runs, self.lease_clock),
+                "took_over": self.counts.took_over,
                 **parts,
             }
         )

@@ -24,7 +24,7 @@ ORDER = {
         records spending
         ports
         clock documents context budget cache progress
-        endings lease recorder step runner dispatch service
+        endings slots lease recorder step runner dispatch service
         agents | llm | store
     """,
     "realtime": """

@@ -7,7 +7,7 @@ from functools import cached_property
 
 from realtime.access import AccessWatch
 from realtime.broadcaster import Broadcaster
-from realtime.counts import SpendingCounts
+from realtime.counts import RunCounts, SpendingCounts
 from realtime.frames import Limits
 from realtime.metrics import Metrics
 from realtime.origins import Origins
@@ -31,6 +31,7 @@ class Backend:
     access: AccessWatch
     limits: Limits = field(default_factory=Limits)
     spending: SpendingCounts = field(default_factory=SpendingCounts)
+    run_counts: RunCounts = field(default_factory=RunCounts)
 
     @cached_property
     def origins(self) -> Origins:
@@ -40,7 +41,7 @@ class Backend:
     @cached_property
     def metrics(self) -> Metrics:
         """What is counted."""
-        metrics = Metrics(self.broadcaster.counts, self.spending)
+        metrics = Metrics(self.broadcaster.counts, self.spending, self.run_counts)
         metrics.runs_in_memory.set_function(lambda: self.broadcaster.runs)
         metrics.tail_bytes.set_function(lambda: self.broadcaster.tail_bytes)
         return metrics

@@ -19,6 +19,7 @@ from orchestrator.store import Store
 from orchestrator.store.acks import AckRecord
 from realtime.broadcaster import Broadcaster
 from realtime.clock import rfc3339
+from realtime.counts import RunCounts, RunOutcome
 from realtime.events import Event, RunKey
 from realtime.ports import (
     Ack,
@@ -60,15 +61,26 @@ def to_usage(usage: MonthUsage, limit: int | None) -> UsageInfo:
     )
 
 
-class BroadcastPublisher:
-    """`orchestrator.ports.Publisher` over the broadcaster."""
+class _Ending(msgspec.Struct):
+    """What the payload of a terminal event says of how the run ended."""
 
-    def __init__(self, broadcaster: Broadcaster) -> None:
+    error_code: str = RunOutcome.COMPLETED
+
+
+class BroadcastPublisher:
+    """`orchestrator.ports.Publisher` over the broadcaster; runs that end are counted."""
+
+    def __init__(self, broadcaster: Broadcaster, counts: RunCounts) -> None:
         self._broadcaster = broadcaster
+        self._counts = counts
 
     def publish(self, tenant: str, run_id: str, events: Sequence[SavedEvent]) -> None:
         """Tell viewers. Never waits and never raises."""
-        self._broadcaster.publish(RunKey(tenant, run_id), _to_events(run_id, events))
+        told = _to_events(run_id, events)
+        self._broadcaster.publish(RunKey(tenant, run_id), told)
+        for event in told:
+            if event.terminal:
+                self._counts.ended(msgspec.json.decode(event.payload, type=_Ending).error_code)
 
 
 def _to_events(run_id: str, events: Iterable[SavedEvent]) -> list[Event]:

@@ -24,7 +24,7 @@ from orchestrator.store import Store
 from realtime.access import AccessWatch
 from realtime.app import create_app
 from realtime.broadcaster import Broadcaster
-from realtime.counts import SpendingCounts
+from realtime.counts import RunCounts, SpendingCounts
 from realtime.endpoints.backend import Backend
 from realtime.frames import Limits
 from realtime.ports import DocumentInfo, UnavailableError, User
@@ -66,7 +66,8 @@ class Home:
         document_quota = Quota(tenant=settings.tenant_document_bytes, user=settings.user_document_bytes)
         spending = SpendingCounts(AGENTS)
         budget = TokenBudget(store.tokens, settings.monthly_tokens, spending, SystemClock())
-        self.orchestrator = _orchestrator(settings, store, broadcaster, model, budget)
+        run_counts = RunCounts()
+        self.orchestrator = _orchestrator(settings, store, broadcaster, model, budget, counts=run_counts)
         self.backend = Backend(
             settings=settings,
             runs=StoredRuns(store, self.orchestrator, budget, _notice(settings), document_quota),
@@ -77,6 +78,7 @@ class Home:
             access=AccessWatch(accounts),
             limits=Limits(identify_s=settings.identify_timeout_s),
             spending=spending,
+            run_counts=run_counts,
         )
         self.app: Quart = create_app(self.backend)
 
@@ -178,10 +180,16 @@ async def open_home(settings: Settings, *, model: LanguageModel | None = None) -
 
 
 def _orchestrator(
-    settings: Settings, store: Store, broadcaster: Broadcaster, model: LanguageModel, budget: TokenBudget
+    settings: Settings,
+    store: Store,
+    broadcaster: Broadcaster,
+    model: LanguageModel,
+    budget: TokenBudget,
+    *,
+    counts: RunCounts,
 ) -> Orchestrator:
     clock = SystemClock()
-    publisher = BroadcastPublisher(broadcaster)
+    publisher = BroadcastPublisher(broadcaster, counts)
     runner = Runner(
         runs=store.runs,
         documents=store.documents,
@@ -192,6 +200,7 @@ def _orchestrator(
         retry=RetryPolicy(settings.retry_delays_s),
         clock=clock,
         leases=Leases(store.runs, clock, settings.lease_s),
+        took_over=counts.took_over,
         context_tokens=context_tokens_of(settings),
     )
     return Orchestrator(
@@ -211,7 +220,10 @@ def _caching_agents(settings: Settings, store: Store) -> Mapping[str, Agent]:
     if settings.llm_base_url is None or settings.cache_days == 0:
         return AGENTS
     limits = CacheLimits(days=settings.cache_days, size=settings.cache_bytes)
-    return {agent_type: CachedAgent(agent, store.answers, limits) for agent_type, agent in AGENTS.items()}
+    return {
+        agent_type: CachedAgent(agent, store.answers, limits, settings.llm_base_url)
+        for agent_type, agent in AGENTS.items()
+    }
 
 
 def _notice(settings: Settings) -> str | None:

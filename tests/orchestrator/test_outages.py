@@ -123,3 +123,13 @@ async def test_close_with_the_store_away_leaves_claims_to_lapse(service: Service
         await stage.call(BA)
         runs.away = True
     await lapsed(stage.store, run)
+
+
+async def test_close_while_a_run_waits_for_the_store_hands_it_back(service: Service, stage: RunStage) -> None:
+    """A run whose save was refused is under way, too: whoever claims it next does not take it over."""
+    async with service.at_work(runs=NoSaves(stage.store.runs), agents=BUSY) as orchestrator:
+        run = await service.start(orchestrator)
+        assert await stage.clock.naps.nth(1) == STORE_RETRY_S[0]
+    claimed = await stage.store.runs.claim_run(stage.tenant, run.id, "next")
+    assert claimed is not None
+    assert claimed.takeovers == 0

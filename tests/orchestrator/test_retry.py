@@ -18,7 +18,7 @@ def test_policy_with_other_delays_follows_them() -> None:
 
 
 def test_policy_grants_a_longer_wait_within_bounds() -> None:
-    """Who asks for less gets the usual wait, who asks for hours two minutes; after the last there is none to grant."""
+    """Who asks for less gets the usual wait, who asks for hours two minutes; after the last there is none."""
     policy = RetryPolicy()
     assert [policy.delay_after(2, asked_s) for asked_s in (3, 60, 7200)] == [10, 60, 120]
     assert policy.delay_after(4, 60) is None

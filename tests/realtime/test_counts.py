@@ -1,8 +1,9 @@
-"""What delivery counts: plain numbers, in their places."""
+"""What delivery and runs count: plain numbers, in their places."""
 
 from __future__ import annotations
 
-from realtime.counts import DeliveryCounts, Distribution
+from orchestrator.events import BUDGET_EXCEEDED, CANCELLED, INTERRUPTED, STEP_FAILED
+from realtime.counts import DeliveryCounts, Distribution, RunCounts, RunOutcome
 
 
 def test_distribution_counts_a_value_at_the_first_bound_it_does_not_exceed() -> None:
@@ -22,3 +23,17 @@ def test_counts_begin_at_nothing() -> None:
     assert (second.published, second.deliveries, second.bytes, second.lagging) == (0, 0, 0, 0)
     assert sum(second.flush_events.counts) == 0
     assert set(second.resumes.values()) == {0}
+
+
+def test_run_outcomes_are_success_and_the_codes_that_runs_end_with() -> None:
+    """Whatever the orchestrator ends a run with has a place of its own."""
+    codes = {STEP_FAILED, BUDGET_EXCEEDED, CANCELLED, INTERRUPTED}
+    assert {*RunOutcome} == {RunOutcome.COMPLETED, RunOutcome.OTHER, *codes}
+
+
+def test_run_with_an_unknown_code_counts_as_other() -> None:
+    """No code, however odd, adds a place."""
+    counts = RunCounts()
+    for outcome in (CANCELLED, "SOLAR_FLARE", "", "cancelled"):
+        counts.ended(outcome)
+    assert counts.outcomes == {**dict.fromkeys(RunOutcome, 0), "CANCELLED": 1, "other": 3}

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from live import LiveServer, LiveSocket, live_server
-from metric_values import count, labelled
+from metric_values import count, counted, labelled
 from raw_peer import RawHttp, RawSocket, raw_http, raw_socket
 from seeded import SeededRun, all_gone, seed_run
 from websockets.frames import Frame, Opcode
@@ -42,13 +42,6 @@ async def fill(run: SeededRun) -> None:
     """Save and publish 500 large events."""
     for _ in range(10):
         await run.progress(*[BIG] * 50)
-
-
-async def counted(server: LiveServer, value: float, name: str, *labels: str) -> None:
-    """Return when the series has that value."""
-    async with asyncio.timeout(20):
-        while count(server, name, *labels) != value:
-            await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager

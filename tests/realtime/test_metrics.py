@@ -9,14 +9,18 @@ from pathlib import Path
 import httpx2
 import msgspec
 import pytest
-from live import LiveServer, live_server
-from metric_values import count, values
+from live import GatedModel, LiveServer, live_server
+from metric_values import count, counted, labelled, values
 from raw_peer import raw_http
 from seeded import all_gone, seed_run
 
+from orchestrator.errors import ModelError
+from orchestrator.runner import MOST_TAKEOVERS
 from realtime import __version__, readiness
 from realtime.readiness import Readiness
 from realtime.server import Running, ServerError
+
+BA, QA = "ba_consultant", "qa_consultant"
 
 
 def metrics_url(server: LiveServer) -> str:
@@ -110,6 +114,45 @@ async def test_sockets_are_counted_open_and_closed(tmp_path: Path) -> None:
         assert count(server, "websocket_closes_total", "client") == 1
 
 
+async def test_every_way_a_run_ends_is_counted(tmp_path: Path) -> None:
+    """By its outcome, once; all outcomes are there from the start."""
+    model = GatedModel()
+    async with live_server(tmp_path, model, monthly_tokens=150, retry_delays_s=()) as server:
+        codes = ("STEP_FAILED", "CANCELLED", "BUDGET_EXCEEDED")
+        none = dict.fromkeys(("completed", *codes, "INTERRUPTED", "other"), 0.0)
+        assert labelled(server, "runs_ended_total") == none
+        await server.start_run([QA])
+        model.fail(QA, ModelError("no answer", permanent=True))
+        await counted(server, 1, "runs_ended_total", "STEP_FAILED")
+        run_id = await server.start_run([BA])
+        await server.http.post(f"{server.project}/agent-runs/{run_id}/cancel")
+        await counted(server, 1, "runs_ended_total", "CANCELLED")
+        await server.start_run([BA])
+        model.finish(BA)
+        await counted(server, 1, "runs_ended_total", "completed")
+        await server.start_run([QA, BA])
+        model.finish(QA)
+        await counted(server, 1, "runs_ended_total", "BUDGET_EXCEEDED")
+        assert labelled(server, "runs_ended_total") == {**none, "completed": 1, **dict.fromkeys(codes, 1)}
+        assert count(server, "takeovers_total") == 0
+
+
+async def test_runs_taken_over_and_given_up_are_counted(tmp_path: Path) -> None:
+    """A server that finds runs of lost workers counts each once, and how it ends: one goes on, one is given up."""
+    model = GatedModel()
+    async with live_server(tmp_path, model) as server:
+        lost, hopeless = await seed_run(server), await seed_run(server)
+        for number in range(MOST_TAKEOVERS):
+            await server.home.store.runs.claim_run(*hopeless.key, f"lost-{number}", seize=True)
+        assert count(server, "takeovers_total") == 0
+    async with live_server(tmp_path, model, with_document=False) as server:
+        await counted(server, 1, "runs_ended_total", "INTERRUPTED")
+        model.finish(BA)
+        await counted(server, 1, "runs_ended_total", "completed")
+        assert count(server, "takeovers_total") == 2
+        assert (await server.snapshot(lost.id))["status"] == "completed"
+
+
 async def test_no_series_has_a_label_per_run_tenant_or_user(tmp_path: Path) -> None:
     """After traffic of every kind the labels are still those few that cannot grow."""
     async with live_server(tmp_path, user_requests_per_s=5, with_document=False) as server:
@@ -127,7 +170,7 @@ async def test_no_series_has_a_label_per_run_tenant_or_user(tmp_path: Path) -> N
         }
         assert names <= {
             *("transport", "method", "status", "quota", "scope", "reason", "code", "kind", "version", "le"),
-            "agent_type",
+            *("agent_type", "outcome"),
         }
         for secret in (run.id, server.home.user.tenant, server.home.user.id, server.home.user.email):
             assert f'"{secret}"' not in text
