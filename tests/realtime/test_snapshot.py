@@ -15,7 +15,7 @@ from store_material import without_ages
 
 from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepQueued, StepRunning, encode_payload
 from realtime.events import Event
-from realtime.snapshot import RunSnapshot, StepSnapshot, fold, unfold
+from realtime.snapshot import RunSnapshot, StepSnapshot, fold, terminal_event, unfold
 
 AGENTS = ("a1", "a2", "a3")
 
@@ -69,9 +69,9 @@ def complete(step: int, tokens: int = 5, **more: bool) -> Fact:
     return StepComplete(**about(step), tokens_used=tokens, artifact_id=f"f{step}", duration_ms=1, **more)
 
 
-def failed(step: int, code: Any = "STEP_FAILED", message: str = "no") -> Fact:
+def failed(step: int, code: Any = "STEP_FAILED", message: str = "no", **more: str) -> Fact:
     """Its failure or cancellation."""
-    return StepError(**about(step), error_code=code, message=message)
+    return StepError(**about(step), error_code=code, message=message, **more)
 
 
 def log(facts: Iterable[Fact]) -> list[Event]:
@@ -111,7 +111,8 @@ def logs(draw: st.DrawFn) -> list[Event]:
                 facts.append(complete(step, draw(st.integers(0, 10**6)), cached=draw(st.booleans())))
                 del going[step]
             case "failed":
-                facts.append(failed(step, message=draw(labels)))
+                finer = draw(st.sampled_from([{}, {"reason": "BUDGET_EXCEEDED"}]))
+                facts.append(failed(step, message=draw(labels), **finer))
                 del going[step]
             case "cancelled":
                 facts.append(failed(step, "STEP_CANCELLED", draw(labels)))
@@ -291,6 +292,14 @@ def test_fold_of_unfold_is_the_state(events: list[Event]) -> None:
         for event_id, (kind, payload) in enumerate(unfold(state), start=1)
     ]
     assert without_ages(replace(folded(unfolded), last_event_id=state.last_event_id)) == without_ages(state)
+
+
+@PROPERTY
+@given(logs().filter(lambda events: events[-1].terminal))
+def test_terminal_event_of_an_ended_run_is_that_of_its_log(events: list[Event]) -> None:
+    """Also once the log is gone, the end is told byte for byte as it was."""
+    end = terminal_event(folded(events))
+    assert (end.id, end.frame) == (events[-1].id, events[-1].frame)
 
 
 @PROPERTY
