@@ -97,8 +97,9 @@ class StepRecord(msgspec.Struct, frozen=True, kw_only=True):
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A run and its steps (by position), read in one snapshot: as of event ``last_event_id``.
 
-    ``takeovers`` counts the claims in a row that lapsed without a step completing. ``heartbeat_age_s`` is how many
-    seconds ago, by the store's clock, the worker that claims it was last heard of; None where no worker does.
+    ``takeovers`` counts the claims in a row that lapsed without a step completing; ``taken_over``, in the answer to a
+    claim only, says that it was such a take-over. ``heartbeat_age_s`` is how many seconds ago, by the store's clock,
+    the worker that claims it was last heard of; None where no worker does.
     """
 
     id: str
@@ -119,6 +120,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     cancelled_by: str | None = None
     use_cache: bool = True
     takeovers: int = 0
+    taken_over: bool = False
     heartbeat_age_s: float | None = None
 
 

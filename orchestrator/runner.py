@@ -79,7 +79,7 @@ class Runner:
             raise
         if run is None:
             return
-        if run.takeovers:
+        if run.taken_over:
             _log.warning("took over a run", run_id=run.id, takeovers=run.takeovers)
             self.took_over()
         recorder = Recorder(self.runs, self.publisher, claim.tenant, run, claim.token)

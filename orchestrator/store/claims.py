@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from orchestrator.records import RunRecord
 from orchestrator.store.base import Session, Statement, later, now, spread
 from orchestrator.store.run_rows import read_run
+
+BEFORE = "SELECT claim_token, {now} AS at FROM {tenant}.agent_runs WHERE id = :id"
 
 TAKE = """
     UPDATE {tenant}.agent_runs
@@ -34,11 +38,15 @@ HELD = "SELECT id, claim_token FROM {tenant}.agent_runs WHERE id IN ({ids})"
 
 async def claim(session: Session, run_id: str, token: str, lease_s: float, *, seize: bool) -> RunRecord | None:
     """The run, which ``token`` claims from now on; None: it is not to be had."""
-    at = await now(session)
+    before = await session.fetch_one(BEFORE, id=run_id)
+    if before is None:
+        return None
+    at = before["at"]
     sql = TAKE + ("" if seize else IF_FREE) + RETURNING
     if await session.fetch_one(sql, id=run_id, token=token, at=at, until=later(at, lease_s)) is None:
         return None
-    return await read_run(session, run_id)
+    run = await read_run(session, run_id)
+    return run and replace(run, taken_over=before["claim_token"] not in {None, token})
 
 
 async def renew(session: Session, tokens: Mapping[str, str], lease_s: float) -> frozenset[str]:

@@ -181,7 +181,7 @@ async def test_worker_that_is_told_to_stop_hands_the_run_back(stage: RunStage) -
 
 
 async def test_takeover_is_counted_by_the_worker_that_goes_on(stage: RunStage) -> None:
-    """Once a run whose worker was lost, also where it is given up; not one that is new or was handed back."""
+    """Once a run whose worker was lost, also where it is given up; not one that is new or handed back, even twice."""
     busy = stage.runner(agents={BA: BusyAgent(BA)})
     handed_back, lost, hopeless = [await stage.accept(BA) for _ in range(3)]
     worker = stage.work(handed_back)
@@ -190,6 +190,9 @@ async def test_takeover_is_counted_by_the_worker_that_goes_on(stage: RunStage) -
     await finished(stage.work(handed_back, busy))
     assert stage.counts.takeovers == 0
     await lose(stage, lost, 1)
+    worker = stage.work(lost)
+    await stage.call(BA, 2)
+    await cancelled(worker)
     await finished(stage.work(lost, busy))
     assert stage.counts.takeovers == 1
     await lose(stage, hopeless, 1 + MOST_TAKEOVERS)
