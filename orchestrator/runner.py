@@ -52,8 +52,8 @@ class Runner:
     context_tokens: int | None = None
     """How much an agent reads at once; None: everything."""
 
-    async def run(self, claim: Claim, *, seize: bool = False) -> None:
-        """Claim the run and carry it to its terminal event, from its first unfinished step on.
+    async def run(self, claim: Claim, *, seize: bool = False) -> bool:
+        """Claim the run and carry it to its terminal event, from its first unfinished step on. False: another has it.
 
         Returns without a trace where the run has ended or is another's, also when it becomes that meanwhile.
         Cancelled, it hands the run back as its log says, unless a save that was begun takes longer than `HAND_BACK_S`
@@ -64,13 +64,13 @@ class Runner:
             StoreError: the store failed; the run is as its log says, and can be taken up again.
 
         """
-        await self._with_claim(claim, _Pipeline.run, seize=seize)
+        return await self._with_claim(claim, _Pipeline.run, seize=seize)
 
-    async def give_up(self, claim: Claim, message: str, *, seize: bool = False) -> None:
+    async def give_up(self, claim: Claim, message: str, *, seize: bool = False) -> bool:
         """Claim the run and end it as it stands, INTERRUPTED; otherwise like `run`."""
-        await self._with_claim(claim, lambda pipeline: pipeline.give_up(message), seize=seize)
+        return await self._with_claim(claim, lambda pipeline: pipeline.give_up(message), seize=seize)
 
-    async def _with_claim(self, claim: Claim, work: Callable[[_Pipeline], Awaitable[None]], *, seize: bool) -> None:
+    async def _with_claim(self, claim: Claim, work: Callable[[_Pipeline], Awaitable[None]], *, seize: bool) -> bool:
         claiming = asyncio.ensure_future(self.runs.claim_run(*claim, self.leases.lease_s, seize=seize))
         try:
             run = await asyncio.shield(claiming)
@@ -78,7 +78,7 @@ class Runner:
             await self.hand_back(claim, claiming)
             raise
         if run is None:
-            return
+            return False
         if run.taken_over:
             _log.warning("took over a run", run_id=run.id, takeovers=run.takeovers)
             self.took_over()
@@ -95,6 +95,7 @@ class Runner:
             if not isinstance(error, ClaimLostError):
                 raise
             _log.info("run claimed away", run_id=run.id)
+        return True
 
     async def hand_back(self, claim: Claim, writing: Awaitable[object] | None = None) -> None:
         """Release the claim, if it holds, after ``writing``, the last that is done with it; not for ever."""

@@ -16,11 +16,6 @@ class Slots:
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """By tenant, the one whose turn is next first; none is empty."""
 
-    @property
-    def is_full(self) -> bool:
-        """True where whoever comes now has to wait."""
-        return self._free == 0
-
     @asynccontextmanager
     async def place(self, tenant: str) -> AsyncIterator[None]:
         """Hold a place while this is open. Cancelled while it waits, it takes none."""

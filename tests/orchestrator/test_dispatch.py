@@ -114,6 +114,20 @@ async def test_seek_without_room_leaves_runs_to_others(service: Service, stage: 
     assert (await service.ended(waiting)).status is RunState.COMPLETED
 
 
+async def test_run_of_a_lost_worker_goes_before_those_that_nobody_began(service: Service, stage: RunStage) -> None:
+    """A process takes no more than it has room for; what lapses meanwhile is older than what waits, and next."""
+    lost, *waiting = [await stage.accept(BA) for _ in range(4)]
+    await stage.claim(lost, "lost", lease_s=0.3)
+    await service.open(alone=False, max_runs_at_once=1)
+    first = await stage.call(BA)
+    assert [await free(stage.store, run) for run in waiting] == [False, True, True]
+    await lapsed(stage.store, lost)
+    first.finish()
+    (await stage.call(BA, 2)).finish()
+    assert (await service.ended(lost)).status is RunState.COMPLETED
+    await stage.call(BA, 3)
+
+
 async def test_processes_side_by_side_carry_each_run_out_once(service: Service, stage: RunStage) -> None:
     """Three that look for work on one store: every run has one worker, and no claim is taken from another."""
     runs = [await stage.accept(BA, QA) for _ in range(12)]

@@ -31,6 +31,11 @@ class Queue:
             await asyncio.gather(self.tasks[name], return_exceptions=True)
             await turns(2)
 
+    @property
+    def is_full(self) -> bool:
+        """True where whoever comes now has to wait."""
+        return self.slots._free == 0
+
     async def _stay(self, name: str) -> None:
         async with self.slots.place(name[0]):
             self.served.append(name)
@@ -51,9 +56,9 @@ async def test_place_that_is_free_is_had_at_once() -> None:
     """Nobody waits while there is room, and a place that is left is free again."""
     queue = Queue(2)
     await queue.come("a1", "a2")
-    assert (queue.served, queue.slots.is_full) == (["a1", "a2"], True)
+    assert (queue.served, queue.is_full) == (["a1", "a2"], True)
     await queue.go("a1")
-    assert not queue.slots.is_full
+    assert not queue.is_full
     await queue.come("a3")
     assert queue.served[-1] == "a3"
     await queue.go("a2", "a3")
@@ -67,7 +72,7 @@ async def test_who_leaves_while_waiting_takes_no_place() -> None:
     queue.tasks["a1"].cancel()
     queue.tasks["b1"].cancel()
     await asyncio.gather(*queue.tasks.values(), return_exceptions=True)
-    assert not queue.slots.is_full
+    assert not queue.is_full
     await queue.come("c1")
     assert queue.served[-1] == "c1"
     await queue.go("c1")
@@ -87,4 +92,4 @@ async def test_places_are_neither_lost_nor_doubled() -> None:
         held = [name for name in there if name in queue.served]
         assert len(held) == min(3, len(there))
     await queue.go(*there)
-    assert not queue.slots.is_full
+    assert not queue.is_full
