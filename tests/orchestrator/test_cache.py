@@ -67,10 +67,16 @@ class Desk:
         self.model = CountingModel()
 
     async def ask(
-        self, *, tenant: str | None = None, answers: Any = None, agent: BaConsultant | None = None, **changes: Any
+        self,
+        *,
+        tenant: str | None = None,
+        answers: Any = None,
+        agent: BaConsultant | None = None,
+        endpoint: str = "",
+        **changes: Any,
     ) -> AgentResult:
         """What the agent hands in for `ASKED`, with these changes."""
-        cached = CachedAgent(agent or BaConsultant(), answers or self.stage.store.answers, CacheLimits())
+        cached = CachedAgent(agent or BaConsultant(), answers or self.stage.store.answers, CacheLimits(), endpoint)
         context = msgspec.structs.replace(ASKED, **changes)
         return await cached.work(tenant or self.stage.tenant, context, self.model, lambda *_: None)
 
@@ -95,6 +101,13 @@ async def test_question_of_another_model_is_another(desk: Desk) -> None:
     await desk.ask()
     desk.model.name = "larger"
     assert not (await desk.ask()).cached
+
+
+async def test_question_to_another_endpoint_is_another(desk: Desk) -> None:
+    """A model of the same name may be another one elsewhere."""
+    await desk.ask(endpoint="http://127.0.0.1:11434/v1")
+    assert not (await desk.ask(endpoint="http://127.0.0.1:8000/v1")).cached
+    assert (await desk.ask(endpoint="http://127.0.0.1:11434/v1")).cached
 
 
 def answer_keys() -> dict[str, str]:
