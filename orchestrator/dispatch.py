@@ -16,15 +16,13 @@ import structlog
 from orchestrator.errors import StoreError
 from orchestrator.ports import RunStore
 from orchestrator.records import Claim
+from orchestrator.retry import STORE_RETRY_S
 from orchestrator.runner import Runner
 from orchestrator.slots import Slots
 
 _log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-
-STORE_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
-"""Waits before a run is taken up again that the store refused; after the last it is given up once that works."""
 
 OUTAGE_CHECK_S = 2.0
 """How often a store that answers nobody is asked again."""

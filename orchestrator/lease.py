@@ -28,19 +28,23 @@ class _Holding:
     def __init__(self, claim: Claim, task: asyncio.Task[Any]) -> None:
         self.claim = claim
         self.lost = False
-        self.cancelling = task.cancelling()
+        self._cancelling = task.cancelling()
         self._task = task
+
+    @property
+    def is_cancelled_only_here(self) -> bool:
+        """True where the claim was lost, and nobody else has cancelled the task since."""
+        return self.lost and self._task.cancelling() - 1 <= self._cancelling
 
     def lose(self) -> None:
         if not self.lost:
             self.lost = True
             self._task.cancel()
 
-    def leave(self) -> bool:
-        """The work is over. True: nobody else had cancelled the task."""
+    def leave(self) -> None:
+        """The work is over: take back the cancellation that came from here."""
         if self.lost:
-            return self._task.uncancel() <= self.cancelling
-        return False
+            self._task.uncancel()
 
 
 class Leases:
@@ -73,15 +77,11 @@ class Leases:
         try:
             yield
         except asyncio.CancelledError:
-            if holding.leave():
+            if holding.is_cancelled_only_here:
                 raise ClaimLostError(f"Run {claim.run_id!r} is claimed by another worker.") from None
             raise
-        except BaseException:
-            holding.leave()
-            raise
-        else:
-            holding.leave()
         finally:
+            holding.leave()
             del self._held[claim.tenant, claim.run_id]
 
     def lose(self, tenant: str, run_id: str) -> None:

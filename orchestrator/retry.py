@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+STORE_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
+"""Waits before that is tried again which a store refused that should be able to keep it."""
+
 LONGEST_ASKED_S = 120.0
 """A provider may ask for hours."""
 

@@ -16,12 +16,9 @@ from orchestrator.ports import Agent, AgentResult, Clock, Context, LanguageModel
 from orchestrator.progress import ProgressMeter, SaveProgress
 from orchestrator.recorder import Recorder
 from orchestrator.records import Artifact, StepRecord
-from orchestrator.retry import RetryPolicy
+from orchestrator.retry import STORE_RETRY_S, RetryPolicy
 
 _log = structlog.get_logger(__name__)
-
-KEEPING_RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0)
-"""Waits before what an agent handed in is saved again, which the store refused: to do the work again costs more."""
 
 FROM_CACHE = "Answered from the cache: the same was asked before"
 """The progress of a step that was over at once."""
@@ -128,7 +125,7 @@ class StepRunner:
             duration_ms=round(duration_s * 1000),
             cached=result.cached,
         )
-        for delay_s in KEEPING_RETRY_S:
+        for delay_s in STORE_RETRY_S:  # to do the work again would cost more
             try:
                 await self._keep(artifact, *progress, fact)
             except StoreError as error:

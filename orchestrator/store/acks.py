@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from orchestrator.store.base import Databases, Session, Statement, TenantNotFoundError, read_or
+from orchestrator.store.base import Databases, Session, Statement, read_or, write_or
 
 MOST_CLIENTS = 16
 """Clients kept per user and run: those heard from last."""
@@ -73,7 +73,4 @@ class AckStore:
                 ]
             )
 
-        try:
-            await self._databases.write(tenant, save)
-        except TenantNotFoundError:
-            return
+        await write_or(self._databases, tenant, save, None)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from orchestrator.cache import CacheLimits
 from orchestrator.events import storable
 from orchestrator.ports import AgentResult
-from orchestrator.store.base import Databases, Session, TenantNotFoundError, Work, later, now, read_or
-
-DAY_S = 86_400
+from orchestrator.store.base import Databases, Session, days_ago, now, read_or, write_or
 
 TEXTS = ("title", "artifact_type", "content_type", "content")
-
 
 FIND = """
     SELECT title, artifact_type, content_type, content FROM {tenant}.answers
@@ -49,7 +46,7 @@ class AnswerStore:
         """See `orchestrator.cache.AnswerStore.find`."""
 
         async def read(session: Session) -> AgentResult | None:
-            row = await session.fetch_one(FIND, key=key, oldest=await _oldest(session, limits.days))
+            row = await session.fetch_one(FIND, key=key, oldest=await days_ago(session, limits.days))
             return None if row is None else AgentResult(**row, tokens_used=0)
 
         return await read_or(self._databases, tenant, read, None)
@@ -63,26 +60,15 @@ class AnswerStore:
 
         async def keep(session: Session) -> None:
             await session.execute(KEEP, key=key, size=size, at=await now(session), **texts)
-            await session.execute(DROP_EXPIRED, oldest=await _oldest(session, limits.days))
+            await session.execute(DROP_EXPIRED, oldest=await days_ago(session, limits.days))
             await session.execute(DROP_BEYOND, size=limits.size, count=limits.count)
 
-        await self._write(tenant, keep)
+        await write_or(self._databases, tenant, keep, None)
 
     async def drop_expired(self, tenant: str, days: float) -> None:
         """Delete the tenant's answers that are older than ``days``; with 0 all of them."""
 
         async def drop(session: Session) -> None:
-            await session.execute(DROP_EXPIRED, oldest=await _oldest(session, days))
+            await session.execute(DROP_EXPIRED, oldest=await days_ago(session, days))
 
-        await self._write(tenant, drop)
-
-    async def _write(self, tenant: str, work: Work[None]) -> None:
-        try:
-            await self._databases.write(tenant, work)
-        except TenantNotFoundError:
-            return
-
-
-async def _oldest(session: Session, days: float) -> str:
-    """Answers from that time on are young enough."""
-    return later(await now(session), -days * DAY_S)
+        await write_or(self._databases, tenant, drop, None)

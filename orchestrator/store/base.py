@@ -191,11 +191,24 @@ async def read_or(databases: Databases, tenant: str, work: Work[Result], nothing
         return nothing
 
 
+async def write_or(databases: Databases, tenant: str, work: Work[Result], nothing: Absent) -> Result | Absent:
+    """What ``work`` writes in the tenant's database, or ``nothing`` where there is no such tenant."""
+    try:
+        return await databases.write(tenant, work)
+    except TenantNotFoundError:
+        return nothing
+
+
 async def now(session: Session) -> str:
     """The time by the database's clock."""
     row = await session.fetch_one("SELECT {now} AS at")
     assert row is not None, "a SELECT without FROM always has a row"  # noqa: S101
     return str(row["at"])
+
+
+async def days_ago(session: Session, days: float) -> str:
+    """The time ``days`` before now, by the database's clock."""
+    return later(await now(session), -days * 86_400)
 
 
 def later(at: str, seconds: float) -> str:

@@ -12,7 +12,7 @@ from uuid import uuid4
 from orchestrator.errors import ClaimLostError
 from orchestrator.records import Claim
 from orchestrator.spending import MonthUsage, Reservation
-from orchestrator.store.base import Databases, Row, Session, TenantNotFoundError, later, now
+from orchestrator.store.base import Databases, Row, Session, TenantNotFoundError, later, now, write_or
 
 SETTLE_S = 60.0
 """How long calls of a run that was ended from outside, as by a cancellation, have for being settled by its worker."""
@@ -77,10 +77,7 @@ class TokenStore:
             row = await session.fetch_one(DROP, id=reservation_id)
             return None if row is None else await _spend(session, row["month"], tokens)
 
-        try:
-            return await self._databases.write(tenant, settle)
-        except TenantNotFoundError:
-            return None
+        return await write_or(self._databases, tenant, settle, None)
 
     async def usage(self, tenant: str) -> MonthUsage:
         """See `orchestrator.spending.TokenStore.usage`."""

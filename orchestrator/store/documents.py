@@ -12,7 +12,7 @@ import msgspec
 from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
 from orchestrator.events import UNSTORABLE
 from orchestrator.records import NO_QUOTA, Document, Quota
-from orchestrator.store.base import Databases, Session, TenantNotFoundError, read_or
+from orchestrator.store.base import Databases, Session, read_or, write_or
 from orchestrator.store.quotas import check_documents
 
 PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"
@@ -108,10 +108,7 @@ class DocumentStore:
         async def delete(session: Session) -> bool:
             return await session.fetch_one(DELETE, id=document_id, project_id=project_id) is not None
 
-        try:
-            return await self._databases.write(tenant, delete)
-        except TenantNotFoundError:
-            return False
+        return await write_or(self._databases, tenant, delete, nothing=False)
 
 
 async def _keep_all(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from orchestrator.store.base import Databases, Session, Statement, later, now
+from orchestrator.store.base import Databases, Session, Statement, days_ago
 
 LOGGED_ENDED_RUNS = """
     SELECT id FROM {tenant}.agent_runs r WHERE ended_at < :before
@@ -26,7 +26,7 @@ async def old_logs(databases: Databases, tenant: str, days: float) -> tuple[str,
     """The ids of the runs that ended more than ``days`` ago and still have a log."""
 
     async def find(session: Session) -> tuple[str, ...]:
-        before = later(await now(session), -days * 86_400)
+        before = await days_ago(session, days)
         return tuple(row["id"] for row in await session.fetch_all(LOGGED_ENDED_RUNS, before=before))
 
     return await databases.read(tenant, find)

@@ -13,17 +13,7 @@ from orchestrator.records import NO_QUOTA, Artifact, Claim, NewRun, Quota, RunRe
 from orchestrator.store import claims
 from orchestrator.store.accepting import accept
 from orchestrator.store.artifacts import find_artifact, newest_artifacts
-from orchestrator.store.base import (
-    Absent,
-    Databases,
-    Result,
-    Session,
-    TenantNotFoundError,
-    Work,
-    bounded,
-    read_or,
-    spread,
-)
+from orchestrator.store.base import Databases, Session, TenantNotFoundError, bounded, read_or, spread, write_or
 from orchestrator.store.budgets import write_off
 from orchestrator.store.quotas import check_runs
 from orchestrator.store.run_log import append, check_order, read_log
@@ -85,11 +75,13 @@ class RunStore:
                 await write_off(session, run_id)
             return run
 
-        return await self._write_or(tenant, claim, None)
+        return await write_or(self._databases, tenant, claim, None)
 
     async def renew_claims(self, tenant: str, tokens: Mapping[str, str], lease_s: float = LEASE_S) -> frozenset[str]:
         """See `orchestrator.ports.RunStore.renew_claims`."""
-        return await self._write_or(tenant, lambda session: claims.renew(session, tokens, lease_s), frozenset())
+        return await write_or(
+            self._databases, tenant, lambda session: claims.renew(session, tokens, lease_s), frozenset()
+        )
 
     async def held_claims(self, tenant: str, tokens: Mapping[str, str]) -> frozenset[str]:
         """See `orchestrator.ports.RunStore.held_claims`."""
@@ -97,7 +89,9 @@ class RunStore:
 
     async def release_claim(self, claim: Claim) -> None:
         """See `orchestrator.ports.RunStore.release_claim`."""
-        await self._write_or(claim.tenant, lambda session: claims.release(session, claim.run_id, claim.token), None)
+        await write_or(
+            self._databases, claim.tenant, lambda session: claims.release(session, claim.run_id, claim.token), None
+        )
 
     async def end_run(self, tenant: str, run_id: str, end: Callable[[RunRecord], Sequence[Fact]]) -> Written | None:
         """See `orchestrator.ports.RunStore.end_run`."""
@@ -109,7 +103,7 @@ class RunStore:
             ended = await read_run(session, run_id)
             return None if ended is None else Written(ended, events)
 
-        return await self._write_or(tenant, end_it, None)
+        return await write_or(self._databases, tenant, end_it, None)
 
     async def save(
         self, tenant: str, run_id: str, token: str, facts: Sequence[Fact], artifacts: Sequence[Artifact] = ()
@@ -145,7 +139,7 @@ class RunStore:
             await session.execute(HOLD, id=run_id)
             return await read_log(session, run_id, after, limit)
 
-        return await self._write_or(tenant, read, ())
+        return await write_or(self._databases, tenant, read, ())
 
     async def heads(self, tenant: str, run_ids: Sequence[str]) -> dict[str, int]:
         """See `orchestrator.ports.RunStore.heads`."""
@@ -220,10 +214,3 @@ class RunStore:
             return await newest_artifacts(session, project_id, run_id, limit, with_content=with_content)
 
         return await read_or(self._databases, tenant, read, ())
-
-    async def _write_or(self, tenant: str, work: Work[Result], nothing: Absent) -> Result | Absent:
-        """What ``work`` writes, or ``nothing`` where there is no such tenant."""
-        try:
-            return await self._databases.write(tenant, work)
-        except TenantNotFoundError:
-            return nothing

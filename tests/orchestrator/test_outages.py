@@ -9,9 +9,10 @@ from run_stage import BA, RunStage, Through, turns
 from service_stage import BUSY, Away, Service
 from store_material import free, lapsed
 
-from orchestrator.dispatch import OUTAGE_CHECK_S, SEEK_S, STORE_RETRY_S
+from orchestrator.dispatch import OUTAGE_CHECK_S, SEEK_S
 from orchestrator.lease import Leases
 from orchestrator.ports import LEASE_S
+from orchestrator.retry import STORE_RETRY_S
 from orchestrator.states import RunState
 
 

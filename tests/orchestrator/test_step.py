@@ -15,8 +15,8 @@ from orchestrator.pipeline import PipelineMode
 from orchestrator.ports import AgentResult
 from orchestrator.progress import INTERVAL_S
 from orchestrator.records import Artifact, SavedEvent
+from orchestrator.retry import STORE_RETRY_S
 from orchestrator.states import RunState, StepState
-from orchestrator.step import KEEPING_RETRY_S
 
 LABEL = "Agent ba_consultant is analyzing your project..."
 
@@ -236,7 +236,7 @@ async def test_finished_step_that_cannot_be_saved_is_saved_later(stage: RunStage
     run = await stage.accept(BA)
     worker = stage.work(run, stage.runner(runs=Flaky(stage.store.runs)))
     (await stage.call(BA)).finish("# once\n")
-    for number, delay_s in enumerate(KEEPING_RETRY_S[: 1 if commits else 3], start=1):
+    for number, delay_s in enumerate(STORE_RETRY_S[: 1 if commits else 3], start=1):
         assert await stage.clock.naps.nth(number) == delay_s
         stage.clock.advance(delay_s)
     await finished(worker)
