@@ -41,6 +41,8 @@ class Broadcaster:
     ) -> None:
         self.draining = False
         self.counts = DeliveryCounts()
+        self.on_publish: Callable[[str], object] = _ignore
+        """Called with the tenant whose events are published, each time; neither waits nor raises."""
         self._log = log
         self._tail_events = tail_events
         self._tail_bytes = tail_bytes
@@ -65,6 +67,7 @@ class Broadcaster:
         topic.append(events)
         self.counts.published += len(events)
         self._keep_or_drop(topic)
+        self.on_publish(key.tenant)
 
     def subscribe(
         self,
@@ -188,3 +191,7 @@ class Broadcaster:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _ignore(tenant: str) -> None:
+    """Nobody minds."""

@@ -36,6 +36,13 @@ class RunKey(NamedTuple):
     run_id: str
 
 
+class ProjectKey(NamedTuple):
+    """As `RunKey`, of a project."""
+
+    tenant: str
+    project_id: str
+
+
 class _Ending(msgspec.Struct):
     all_done: bool = False
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from realtime.cursor import ResetReason
-from realtime.snapshot import RunSnapshot
+from realtime.snapshot import RunSnapshot, RunSummary
 
 SUBPROTOCOL = "runcast.v1"
 
@@ -42,6 +42,7 @@ class ErrorCode(StrEnum):
     NOT_AUTHENTICATED = "NOT_AUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
     RUN_NOT_FOUND = "RUN_NOT_FOUND"
+    PROJECT_NOT_FOUND = "PROJECT_NOT_FOUND"
     BAD_FRAME = "BAD_FRAME"
     UNKNOWN_OP = "UNKNOWN_OP"
     ACK_AHEAD = "ACK_AHEAD"
@@ -94,6 +95,20 @@ class Ack(RunCommand, frozen=True, kw_only=True, tag="ack"):
     event_id: Whole
 
 
+class ProjectCommand(_Command, frozen=True, kw_only=True):
+    """A command about one project."""
+
+    project_id: UUID
+
+
+class WatchProject(ProjectCommand, frozen=True, kw_only=True, tag="watch_project"):
+    """Be told the newest runs of a project, then each that is new or changes."""
+
+
+class UnwatchProject(ProjectCommand, frozen=True, kw_only=True, tag="unwatch_project"):
+    """Stop watching a project."""
+
+
 class Ping(_Command, frozen=True, kw_only=True, tag="ping"):
     """Ask for a sign of life."""
 
@@ -104,7 +119,7 @@ class Authenticate(_Command, frozen=True, kw_only=True, tag="authenticate"):
     token: str
 
 
-Command = Subscribe | Unsubscribe | Ack | Ping | Authenticate
+Command = Subscribe | Unsubscribe | Ack | WatchProject | UnwatchProject | Ping | Authenticate
 
 
 class _Frame(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", omit_defaults=True):
@@ -155,6 +170,26 @@ class Acked(_Frame, frozen=True, kw_only=True, tag="acked"):
     event_id: int
 
 
+class ProjectFrame(_Frame, frozen=True, kw_only=True, tag="project"):
+    """The newest runs of a project as they are now, newest first; forget what was told of it before."""
+
+    project_id: str
+    runs: tuple[RunSummary, ...]
+
+
+class RunFrame(_Frame, frozen=True, kw_only=True, tag="run"):
+    """A run of a watched project that is new, or has changed."""
+
+    project_id: str
+    run: RunSummary
+
+
+class ProjectUnwatched(_Frame, frozen=True, kw_only=True, tag="project_unwatched"):
+    """Nothing more of that project follows."""
+
+    project_id: str
+
+
 class Pong(_Frame, frozen=True, kw_only=True, tag="pong"):
     """The answer to ``ping``."""
 
@@ -166,6 +201,7 @@ class ErrorFrame(_Frame, frozen=True, kw_only=True, tag="error"):
     message: str
     fatal: bool
     run_id: str | UnsetType = UNSET
+    project_id: str | UnsetType = UNSET
 
 
 class Finished(_Frame, frozen=True, kw_only=True, tag="finished"):

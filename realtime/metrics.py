@@ -92,7 +92,12 @@ class Metrics:
         self._connections = Gauge(
             "runcast_connections", "Connections that are open.", ["transport"], registry=registry
         )
-        self.subscriptions = Gauge("runcast_subscriptions", "Runs watched live, over all.", registry=registry)
+        self.subscriptions = Gauge(
+            "runcast_subscriptions", "Runs and projects watched live, over all connections.", registry=registry
+        )
+        self.projects_watched = Gauge(
+            "runcast_projects_watched", "Projects whose runs are told to watchers.", registry=registry
+        )
         self.runs_in_memory = Gauge("runcast_runs_in_memory", "Runs whose newest events are kept.", registry=registry)
         self.tail_bytes = Gauge("runcast_tail_bytes", "How much of their logs that is.", registry=registry)
         self._requests = Counter(

@@ -24,6 +24,8 @@ from realtime.frames import (
     Ref,
     Subscribe,
     Unsubscribe,
+    UnwatchProject,
+    WatchProject,
 )
 
 
@@ -37,6 +39,7 @@ class ProtocolError(Exception):
         *,
         ref: Ref = None,
         run_id: str | None = None,
+        project_id: str | None = None,
         close: CloseCode | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}")
@@ -44,6 +47,7 @@ class ProtocolError(Exception):
         self.message = message
         self.ref = ref
         self.run_id = run_id
+        self.project_id = project_id
         self.close = close
 
 
@@ -58,7 +62,9 @@ class _Envelope(msgspec.Struct):
     ref: Any = None
 
 
-_KNOWN_OPS = frozenset({"subscribe", "unsubscribe", "ack", "ping", "authenticate"})
+_KNOWN_OPS = frozenset(
+    {"subscribe", "unsubscribe", "ack", "watch_project", "unwatch_project", "ping", "authenticate"}
+)
 
 
 class SessionState(StrEnum):
@@ -72,7 +78,7 @@ class SessionState(StrEnum):
 
 ALLOWED: dict[SessionState, tuple[type[Command], ...]] = {
     SessionState.UNIDENTIFIED: (Authenticate,),
-    SessionState.OPEN: (Subscribe, Unsubscribe, Ack, Ping, Authenticate),
+    SessionState.OPEN: (Subscribe, Unsubscribe, Ack, WatchProject, UnwatchProject, Ping, Authenticate),
     SessionState.CLOSED: (),
 }
 
@@ -205,5 +211,6 @@ def error_frame(error: ProtocolError) -> ErrorFrame:
         message=error.message,
         fatal=error.close is not None,
         run_id=error.run_id or UNSET,
+        project_id=error.project_id or UNSET,
         ref=error.ref,
     )

@@ -194,7 +194,7 @@ class Quotas:
             return self.connections.take(_keys(who))
 
     def subscribe(self, who: Principal) -> Callable[[], None]:
-        """Count a run that is watched live, until the function returned is called."""
+        """Count a run or a project that is watched live, until the function returned is called."""
         with self.telling():
             return self.subscriptions.take(_keys(who))
 

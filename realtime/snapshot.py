@@ -77,6 +77,52 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         return self.completed_at is not None
 
 
+class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a list of runs, as of event ``last_event_id``. ``progress_pct`` is over all steps, 0 to 100."""
+
+    id: str
+    project_id: str
+    status: str
+    pipeline_mode: str
+    agents_selected: tuple[str, ...]
+    progress_pct: int
+    steps_completed: int
+    steps_total: int
+    last_event_id: int
+    total_tokens: int
+    error_code: str | None
+    error_message: str | None
+    started_by: str
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+    retry_of: str | None
+
+
+def summarise(run: RunSnapshot) -> RunSummary:
+    """The run in one line. Nothing in it depends on when the run was read, so equal summaries are no news."""
+    steps = run.steps
+    return RunSummary(
+        id=run.id,
+        project_id=run.project_id,
+        status=run.status,
+        pipeline_mode=run.pipeline_mode,
+        agents_selected=run.agents_selected,
+        progress_pct=sum(step.progress_pct for step in steps) // max(1, len(steps)),
+        steps_completed=sum(step.status == "completed" for step in steps),
+        steps_total=len(steps),
+        last_event_id=run.last_event_id,
+        total_tokens=run.total_tokens,
+        error_code=run.error_code,
+        error_message=run.error_message,
+        started_by=run.started_by,
+        created_at=run.created_at,
+        started_at=run.started_at,
+        completed_at=run.completed_at,
+        retry_of=run.retry_of,
+    )
+
+
 def fold(snapshot: RunSnapshot, event: Event) -> RunSnapshot:
     """The snapshot after ``event``. An event that it already contains changes nothing, so state never runs backwards.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from realtime.access import AccessWatch
+from realtime.board import Board
 from realtime.broadcaster import Broadcaster
 from realtime.counts import RunCounts, SpendingCounts
 from realtime.frames import Limits
@@ -37,6 +38,14 @@ class Backend:
     def origins(self) -> Origins:
         """Which pages may use this server, by its settings."""
         return Origins(self.settings.public_url, self.settings.allowed_origins)
+
+    @cached_property
+    def board(self) -> Board:
+        """The projects that are watched here; it is told of what is published here."""
+        board = Board(self.runs)
+        self.broadcaster.on_publish = board.touch
+        self.metrics.projects_watched.set_function(lambda: len(board))
+        return board
 
     @cached_property
     def metrics(self) -> Metrics:

@@ -48,17 +48,25 @@ ACKS_EVERY_S = 1.0
 class RunCommands:
     """The runs that one connection watches. Answers and events leave through its outlet, in order.
 
-    ``fail`` ends the connection where a run, by its id, can no longer be served on it.
+    ``fail`` ends the connection where a run, by its id, can no longer be served on it; ``projects`` counts the
+    projects that it watches.
     """
 
-    def __init__(self, backend: Backend, outlet: MessageOutlet, fail: Callable[[str], None]) -> None:
+    def __init__(
+        self, backend: Backend, outlet: MessageOutlet, fail: Callable[[str], None], projects: Callable[[], int]
+    ) -> None:
         self._backend = backend
         self._outlet = outlet
         self._fail = fail
-        self._watches = WatchList(backend.broadcaster, outlet, backend.limits)
+        self._watches = WatchList(backend.broadcaster, outlet, backend.limits, projects)
         self._unsaved: dict[tuple[RunKey, str], KeptAck] = {}
         self._saving: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def live(self) -> int:
+        """How many runs are watched of which more may come."""
+        return self._watches.live
 
     async def obey(self, command: Subscribe | Unsubscribe | Ack, principal: Principal) -> None:
         """Do what the client asks.

@@ -17,6 +17,7 @@ from realtime.endpoints.commands import RunCommands
 from realtime.endpoints.failures import address_of
 from realtime.endpoints.identity import Identity, too_many
 from realtime.endpoints.outlets import PING, socket_outlet
+from realtime.endpoints.project_watch import ProjectCommands
 from realtime.events import HEARTBEAT_TEXT
 from realtime.frames import (
     Ack,
@@ -27,6 +28,7 @@ from realtime.frames import (
     ErrorCode,
     Ping,
     Pong,
+    ProjectCommand,
     Ref,
     RunCommand,
 )
@@ -55,7 +57,8 @@ class Connection:
         self._peer.call_when_closing(self._outlet.finish)
         self._session = Session(backend.limits, now)
         self._identity = Identity(backend, address_of(websocket), self._outlet.send, self._fail)
-        self._commands = RunCommands(backend, self._outlet, self._break_off)
+        self._commands = RunCommands(backend, self._outlet, self._break_off, lambda: len(self._projects))
+        self._projects = ProjectCommands(backend, self._outlet, self._break_off, lambda: self._commands.live)
         self._code: CloseCode | None = None
         self._task: asyncio.Task[object] | None = None
         self._heard_at = now
@@ -102,6 +105,7 @@ class Connection:
         """Stop all work, keep what was acked, say goodbye."""
         self._session.closed()
         self._commands.close()
+        self._projects.close()
         self._identity.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -188,20 +192,26 @@ class Connection:
             raise
         except Exception:
             _log.exception("a command failed")
-            self._break_off(str(command.run_id) if isinstance(command, RunCommand) else None, command.ref)
+            run_id = str(command.run_id) if isinstance(command, RunCommand) else None
+            project_id = str(command.project_id) if isinstance(command, ProjectCommand) else None
+            self._break_off(run_id, project_id, command.ref)
 
-    def _break_off(self, run_id: str | None, ref: Ref = None) -> None:
+    def _break_off(self, run_id: str | None = None, project_id: str | None = None, ref: Ref = None) -> None:
         """The server failed at something: whoever reconnects gets everything from its cursor."""
         code, close = ErrorCode.INTERNAL, CloseCode.INTERNAL
-        self._fail(ProtocolError(code, "The server failed.", ref=ref, run_id=run_id, close=close))
+        message = "The server failed."
+        self._fail(ProtocolError(code, message, ref=ref, run_id=run_id, project_id=project_id, close=close))
 
     async def _carry_out(self, command: Command) -> None:
         if isinstance(command, Authenticate):
             await self._authenticate(command.token, command.ref)
         elif isinstance(command, Ping):
             self._outlet.send(Pong(ref=command.ref).encode())
-        elif self._identity.principal is not None:
-            await self._commands.obey(command, self._identity.principal)
+        elif principal := self._identity.principal:
+            if isinstance(command, ProjectCommand):
+                await self._projects.obey(command, principal)
+            else:
+                await self._commands.obey(command, principal)
 
     async def _identify_first(self) -> None:
         """Take the identity of the handshake; without one, wait for ``authenticate`` as the first frame."""

@@ -133,9 +133,13 @@ class Identity:
             self._timer.cancel()
 
 
-def too_many(error: TooManyError, ref: Ref = None, run_id: str | None = None) -> ProtocolError:
+def too_many(
+    error: TooManyError, ref: Ref = None, run_id: str | None = None, project_id: str | None = None
+) -> ProtocolError:
     """What ends a connection for a quota."""
-    return ProtocolError(ErrorCode.TOO_MANY, error.message, ref=ref, run_id=run_id, close=CloseCode.TOO_MANY)
+    return ProtocolError(
+        ErrorCode.TOO_MANY, error.message, ref=ref, run_id=run_id, project_id=project_id, close=CloseCode.TOO_MANY
+    )
 
 
 def _not_authenticated(message: str, ref: Ref = None) -> ProtocolError:

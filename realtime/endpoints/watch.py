@@ -69,17 +69,43 @@ class Watch:
             self.subscription.close()
 
 
-class WatchList:
-    """The watches of one connection, at most ``limits.subscriptions`` of them live."""
+def check_room(
+    others: int, limits: Limits, ref: Ref, *, run_id: str | None = None, project_id: str | None = None
+) -> None:
+    """Check that a connection with ``others`` live subscriptions may have one more.
 
-    def __init__(self, broadcaster: Broadcaster, outlet: Outlet, limits: Limits) -> None:
+    Raises:
+        ProtocolError: TOO_MANY, it has as many as are allowed.
+
+    """
+    if others >= limits.subscriptions:
+        raise ProtocolError(
+            ErrorCode.TOO_MANY,
+            f"more than {limits.subscriptions} subscriptions on one connection",
+            ref=ref,
+            run_id=run_id,
+            project_id=project_id,
+            close=CloseCode.TOO_MANY,
+        )
+
+
+class WatchList:
+    """The watches of one connection, at most ``limits.subscriptions`` of them live together with its ``projects``."""
+
+    def __init__(self, broadcaster: Broadcaster, outlet: Outlet, limits: Limits, projects: Callable[[], int]) -> None:
         self._broadcaster = broadcaster
         self._outlet = outlet
         self._limits = limits
+        self._projects = projects
         self._watches: dict[str, Watch] = {}
 
     def __iter__(self) -> Iterator[Watch]:
         return iter(tuple(self._watches.values()))
+
+    @property
+    def live(self) -> int:
+        """How many may still send something."""
+        return sum(watch.live for watch in self)
 
     def get(self, run_id: str) -> Watch | None:
         """The watch of that run, live or ended."""
@@ -93,14 +119,8 @@ class WatchList:
 
         """
         others = [watch for watch in self if watch.key.run_id != run_id]
-        if sum(watch.live for watch in others) >= self._limits.subscriptions:
-            raise ProtocolError(
-                ErrorCode.TOO_MANY,
-                f"more than {self._limits.subscriptions} subscriptions on one connection",
-                ref=ref,
-                run_id=run_id,
-                close=CloseCode.TOO_MANY,
-            )
+        live = sum(watch.live for watch in others)
+        check_room(live + self._projects(), self._limits, ref, run_id=run_id)
         ended = [watch for watch in others if not watch.live]
         for watch in ended[: max(0, len(others) + 1 - self._limits.subscriptions)]:
             self.remove(watch.key.run_id)

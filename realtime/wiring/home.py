@@ -30,7 +30,8 @@ from realtime.frames import Limits
 from realtime.ports import DocumentInfo, UnavailableError, User
 from realtime.settings import Settings
 from realtime.tokens import Tokens
-from realtime.wiring.adapters import BroadcastPublisher, StoredAccounts, StoredLog, StoredRuns
+from realtime.wiring.accounts import StoredAccounts
+from realtime.wiring.adapters import BroadcastPublisher, StoredLog, StoredRuns
 from realtime.wiring.callers import LOCAL, MissingError, Seat, ensure_local, find_local
 from realtime.wiring.credentials import sign_in_link, tokens_of
 from realtime.wiring.models import context_tokens_of, model_of
@@ -123,7 +124,7 @@ class Home:
         """Carry out runs, those left unfinished first; at the end, stop where they are."""
         loop = asyncio.get_running_loop()
         chores = [
-            loop.create_task(_every(self.settings.reconcile_s, self.backend.broadcaster.reconcile)),
+            loop.create_task(_every(self.settings.reconcile_s, self._reconcile)),
             loop.create_task(_every(self.settings.access_check_s, self.backend.access.check)),
             loop.create_task(_every(RETENTION_CHECK_S, self._drop_old_logs)),
         ]
@@ -140,6 +141,11 @@ class Home:
         if self.local is None:
             raise MissingError(f"There is no user {LOCAL.email} here", "token")
         return self.local
+
+    async def _reconcile(self) -> None:
+        """Find what was not published here."""
+        await self.backend.broadcaster.reconcile()
+        await self.backend.board.reconcile()
 
     async def _drop_old_logs(self) -> None:
         for tenant in await self.store.accounts.list_tenants():

@@ -53,7 +53,12 @@ BAD_FRAMES: list[tuple[str, bytes | str, str]] = [
     ("deep ref", '{"op":"ping","ref":' + "[" * 9000 + "]" * 9000 + "}", "BAD_FRAME"),
     ("unknown op", '{"op":"delete_everything"}', "UNKNOWN_OP"),
     ("op of another case", '{"op":"PING"}', "UNKNOWN_OP"),
-    ("watching of projects", json.dumps({"op": "watch_project", "project_id": str(uuid4())}), "UNKNOWN_OP"),
+    (
+        "project that is not there",
+        json.dumps({"op": "watch_project", "project_id": str(uuid4())}),
+        "PROJECT_NOT_FOUND",
+    ),
+    ("project id of no UUID", '{"op":"watch_project","project_id":"42"}', "BAD_FRAME"),
     ("subscribe without run", '{"op":"subscribe"}', "BAD_FRAME"),
     ("run id of no UUID", '{"op":"subscribe","run_id":"42"}', "BAD_FRAME"),
     ("run id of SQL", '{"op":"subscribe","run_id":"\'; DROP TABLE agent_runs; --"}', "BAD_FRAME"),

@@ -157,6 +157,11 @@ async def test_frames_of_a_whole_run_are_as_described(server: LiveServer, shared
         check(frame)
         check(await socket.ask({"op": "ack", "run_id": run_id, "event_id": 1}))
         check(await socket.ask({"op": "unsubscribe", "run_id": run_id}))
+        check(await socket.ask({"op": "watch_project", "project_id": server.home.project_id}))
+        await server.start_run()
+        check(await socket.receive())
+        check(await socket.ask({"op": "unwatch_project", "project_id": server.home.project_id}))
+        check(await socket.ask({"op": "unwatch_project", "project_id": server.home.project_id}))
     described = set(document["components"]["messages"])
     sent = described - {kind.__struct_config__.tag for kind in FROM_CLIENT}
     assert seen == sent - {"expiring", "draining", "heartbeat"}

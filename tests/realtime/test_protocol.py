@@ -23,15 +23,20 @@ from realtime.frames import (
     Limits,
     Ping,
     Pong,
+    ProjectFrame,
+    ProjectUnwatched,
     ResetFrame,
+    RunFrame,
     Subscribe,
     Subscribed,
     Unsubscribe,
     Unsubscribed,
+    UnwatchProject,
+    WatchProject,
     Welcome,
 )
 from realtime.protocol import ALLOWED, ProtocolError, Session, SessionState, error_frame, judge_ack
-from realtime.snapshot import RunSnapshot
+from realtime.snapshot import RunSnapshot, summarise
 
 RUN_ID = "6f1c2a52-53e0-4a1e-9d3f-0c6b6a4f5e11"
 LIMITS = Limits()
@@ -79,6 +84,8 @@ def test_subscribe_with_any_cursor_is_let_through(cursor: Any) -> None:
     [
         ({"op": "unsubscribe", "run_id": RUN_ID}, Unsubscribe),
         ({"op": "ack", "run_id": RUN_ID, "event_id": 7}, Ack),
+        ({"op": "watch_project", "project_id": RUN_ID, "ref": "r"}, WatchProject),
+        ({"op": "unwatch_project", "project_id": RUN_ID}, UnwatchProject),
         ({"op": "ping"}, Ping),
         ({"op": "ping", "ref": 5, "new": "field"}, Ping),
         ({"op": "authenticate", "token": "t"}, Authenticate),
@@ -106,13 +113,15 @@ def test_command_is_known_by_its_op(frame: dict[str, Any], kind: type[msgspec.St
             {"op": "dance", "ref": "a"},
             ErrorCode.UNKNOWN_OP,
             "a",
-            "unknown op 'dance'; known: ack, authenticate, ping",
+            "known: ack, authenticate, ping, subscribe, unsubscribe, unwatch_project, watch_project",
         ),
         ({"op": "dance", "ref": ["a"]}, ErrorCode.UNKNOWN_OP, None, "unknown op"),
         ({"op": "x" * 60_000}, ErrorCode.UNKNOWN_OP, None, "unknown op"),
         ({"op": "subscribe", "ref": 2}, ErrorCode.BAD_FRAME, 2, "run_id"),
         ({"op": "subscribe", "run_id": "7"}, ErrorCode.BAD_FRAME, None, "UUID"),
         ({"op": "ack", "run_id": RUN_ID, "event_id": "7"}, ErrorCode.BAD_FRAME, None, "event_id"),
+        ({"op": "watch_project", "run_id": RUN_ID}, ErrorCode.BAD_FRAME, None, "project_id"),
+        ({"op": "unwatch_project", "project_id": "7"}, ErrorCode.BAD_FRAME, None, "UUID"),
         ({"op": "ping", "ref": ["a"]}, ErrorCode.BAD_FRAME, None, "ref"),
     ],
 )
@@ -212,11 +221,13 @@ ODD_JSON = st.recursive(
     | st.integers()
     | st.floats()
     | st.text()
-    | st.sampled_from(["subscribe", "unsubscribe", "ack", "ping", "authenticate", RUN_ID]),
+    | st.sampled_from(["subscribe", "unsubscribe", "ack", "watch_project", "ping", "authenticate", RUN_ID]),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["op", "ref", "run_id", "last_event_id", "client_id", "from", "event_id", "token"])
+            st.sampled_from(
+                ["op", "ref", "run_id", "project_id", "last_event_id", "client_id", "from", "event_id", "token"]
+            )
             | st.text(),
             inner,
             max_size=6,
@@ -285,6 +296,9 @@ def test_error_frame_says_whether_the_connection_ends() -> None:
         "run_id": RUN_ID,
         "ref": "r",
     }
+    of_project = json.loads(error_frame(ProtocolError(ErrorCode.FORBIDDEN, "no", project_id="p")).encode())
+    assert of_project["project_id"] == "p"
+    assert "run_id" not in of_project
 
 
 SNAPSHOT = RunSnapshot(
@@ -314,6 +328,12 @@ SNAPSHOT = RunSnapshot(
         (Unsubscribed(run_id="r"), {"op": "unsubscribed", "run_id": "r"}),
         (Acked(run_id="r", event_id=7, ref="x"), {"op": "acked", "run_id": "r", "event_id": 7, "ref": "x"}),
         (Finished(run_id="r"), {"op": "finished", "run_id": "r"}),
+        (ProjectFrame(project_id="p", runs=(), ref=1), {"op": "project", "project_id": "p", "runs": [], "ref": 1}),
+        (
+            RunFrame(project_id="p", run=summarise(SNAPSHOT)),
+            {"op": "run", "project_id": "p", "run": msgspec.to_builtins(summarise(SNAPSHOT))},
+        ),
+        (ProjectUnwatched(project_id="p"), {"op": "project_unwatched", "project_id": "p"}),
         (Draining(retry_after_ms=500), {"op": "draining", "retry_after_ms": 500}),
         (
             Welcome(heartbeat_s=15.0, limits=LIMITS, server_time="t"),

@@ -66,7 +66,7 @@ async def nothing_is_held(server: LiveServer) -> None:
             await asyncio.sleep(0.002)
         while count(server, "connections", "websocket") or count(server, "connections", "sse"):
             await asyncio.sleep(0.002)
-    assert count(server, "subscriptions") == 0
+    assert count(server, "subscriptions") == count(server, "projects_watched") == 0
 
 
 async def test_requests_beyond_the_users_rate_are_429(tmp_path: Path) -> None:
@@ -299,9 +299,12 @@ async def test_end_by_the_server_gives_every_place_back(tmp_path: Path, how: str
             raw_http(server.url, path, bearer(token)) as stream,
         ):
             assert (await socket.ask({"op": "subscribe", "run_id": run.id}))["op"] == "subscribed"
+            watch = {"op": "watch_project", "project_id": server.home.project_id}
+            assert (await socket.ask(watch))["op"] == "project"
             assert stream.status == 200
             assert server.home.backend.quotas.connections.taken == 2
-            assert server.home.backend.quotas.subscriptions.taken == 2
+            assert server.home.backend.quotas.subscriptions.taken == 3
+            assert count(server, "projects_watched") == 1
             if how == "revoked":
                 accounts = server.home.store.accounts
                 await accounts.set_member(user.tenant, server.home.project_id, user.user_id, Role.VIEWER)
@@ -309,7 +312,7 @@ async def test_end_by_the_server_gives_every_place_back(tmp_path: Path, how: str
                     pass
                 assert frame["code"] == "FORBIDDEN"
                 await stream.events()
-                assert count(server, "access_revoked_total") == 2
+                assert count(server, "access_revoked_total") == 3
             elif how == "expired":
                 assert (await last_word(socket))[0] == 4401
                 await stream.events()

@@ -15,7 +15,7 @@ from store_material import without_ages
 
 from orchestrator.events import Fact, RunEnded, StepComplete, StepError, StepQueued, StepRunning, encode_payload
 from realtime.events import Event
-from realtime.snapshot import RunSnapshot, StepSnapshot, fold, terminal_event, unfold
+from realtime.snapshot import RunSnapshot, RunSummary, StepSnapshot, fold, summarise, terminal_event, unfold
 
 AGENTS = ("a1", "a2", "a3")
 
@@ -243,6 +243,27 @@ def test_unfold_carries_what_else_is_known_of_steps_and_end() -> None:
         False,
     ]
     assert (ending["error_code"], ending["cancelled_by"]) == ("CANCELLED", "u2")
+
+
+def test_summary_has_the_mean_of_the_steps_rounded_down() -> None:
+    """Completed steps count 100, those not begun 0; what the list shows of the run besides is as in its snapshot."""
+    state = folded(log([queued(0), running(0, 10), complete(0, 7), running(1, 50, "half")]))
+    summary = summarise(state)
+    assert (summary.progress_pct, summary.steps_completed, summary.steps_total) == (50, 1, 3)
+    assert summarise(folded(log([running(1, 1), running(2, 1)]))).progress_pct == 0
+    assert summarise(replace(accepted(()), status="completed")).progress_pct == 0
+    told = msgspec.structs.asdict(summary)
+    assert told.items() - {"progress_pct": 50, "steps_completed": 1, "steps_total": 3}.items() <= {
+        (name, value) for name, value in msgspec.structs.asdict(state).items() if name in told
+    }
+    assert isinstance(summary, RunSummary)
+
+
+def test_summary_does_not_depend_on_when_the_run_was_read() -> None:
+    """Equal summaries are no news: ages and the moment of the reading are not in them; every event is."""
+    state = folded(log([queued(0)]))
+    assert summarise(replace(state, server_time="later", heartbeat_age_s=3.0)) == summarise(state)
+    assert summarise(replace(state, last_event_id=2)) != summarise(state)
 
 
 def test_fold_of_unknown_fields_and_steps_ignores_them() -> None:
