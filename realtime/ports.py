@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from realtime.events import Event, RunKey
+from realtime.events import Event, ProjectKey, RunKey
 from realtime.snapshot import RunSnapshot
 
 
@@ -55,7 +55,7 @@ class ProjectInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DocumentInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """The newest version of a document; ``size`` in bytes."""
+    """The newest version of a document; ``size`` in bytes. ``content`` is left out of lists."""
 
     id: str
     project_id: str
@@ -63,6 +63,7 @@ class DocumentInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     size: int
     created_at: str
+    content: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ArtifactInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +165,24 @@ class RunService(Protocol):
         """Runs of a project, newest first; ``before`` is the last run id of the page before."""
         ...
 
+    async def project_heads(self, keys: Collection[ProjectKey]) -> dict[ProjectKey, int]:
+        """How many events the runs of each of these have had in all: grows with whatever happens to one of them."""
+        ...
+
+    async def past_durations(
+        self, tenant: str, project_id: str, agents_selected: Sequence[str], pipeline_mode: str
+    ) -> Sequence[float]:
+        """Seconds that the newest completed runs of the project took, at most 20, newest first.
+
+        Those of the same agents in the same order and of the same mode, but for runs of which a part was reused or
+        answered from the cache.
+
+        Raises:
+            RefusedError: no run of these agents and this mode can be started.
+
+        """
+        ...
+
     async def usage(self, tenant: str) -> UsageInfo:
         """What the tenant has spent on language models in this month, and what is left."""
         ...
@@ -182,6 +201,10 @@ class RunService(Protocol):
                 for all that the tenant or the user ``added_by`` may keep; then none is kept.
 
         """
+        ...
+
+    async def get_document(self, tenant: str, project_id: str, document_id: str) -> DocumentInfo | None:
+        """One document with its content; None: the project has no such document."""
         ...
 
     async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:

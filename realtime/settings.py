@@ -60,6 +60,8 @@ _NOT_BELOW_ZERO = (
     "user_document_bytes",
     "cache_days",
     "cache_bytes",
+    "monthly_tokens",
+    "llm_price_per_mtok",
 )
 
 
@@ -111,7 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A viewer that takes nothing for so long is disconnected."""
     identify_timeout_s: float = 10.0
     reconcile_s: float = 1.0
-    """How often the heads of watched runs are compared with the store."""
+    """How often the heads of watched runs and projects are compared with the store."""
     retry_delays_s: tuple[float, ...] = (5.0, 10.0, 20.0)
     """Waits before a failed step is tried again."""
     max_runs_at_once: int = 4
@@ -163,6 +165,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long an answer may become, thoughts included."""
     llm_context_tokens: int = 100_000
     """How much of documents and earlier artifacts an agent reads; the artifact names what did not fit."""
+    llm_price_per_mtok: float | None = None
+    """What a million tokens cost, for the page to say what a run does; none: it says nothing."""
+    llm_currency: str = "USD"
+    """What that price is in."""
     session_ttl_s: int = 30 * 24 * 3600
     link_ttl_s: int = 600
     log_level: str = "info"
@@ -172,7 +178,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected more than 0")
         for name in _NOT_BELOW_ZERO:
-            if not 0 <= getattr(self, name) < math.inf:
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise SettingsError(f"{name} is {getattr(self, name)}; expected 0 or more")
         for name, choices in {"log_level": LEVELS, "log_format": FORMATS}.items():
             if getattr(self, name) not in choices:
@@ -201,8 +207,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if not all(0 <= delay < math.inf for delay in self.retry_delays_s):
             raise SettingsError(f"retry_delays_s is {self.retry_delays_s}; expected numbers of 0 or more")
-        if self.monthly_tokens is not None and self.monthly_tokens < 0:
-            raise SettingsError(f"monthly_tokens is {self.monthly_tokens}; expected 0 or more")
 
     def _check_identity(self) -> None:
         _check("public_url", parse_public_url, () if self.public_url is None else (self.public_url,))
@@ -229,6 +233,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
                 "llm_api_key has a character that no key has; expected printable ASCII without spaces, and got "
                 f"{len(self.llm_api_key)} characters that are not shown here because they are secret"
             )
+        if not re.fullmatch(r"\S{1,8}", self.llm_currency or ""):
+            raise SettingsError(f"llm_currency is {self.llm_currency!r}; expected up to 8 characters, none a space")
 
     @classmethod
     def from_environment(cls, **flags: object) -> Settings:
@@ -282,5 +288,9 @@ def _read(variable: str, text: str, kind: Any) -> Any:
             return tuple(float(part) for part in text.split(",") if part.strip())
         return msgspec.convert(text, kind, strict=False)
     except (msgspec.ValidationError, ValueError):
-        expected = {float: "a number", tuple[float, ...]: "numbers with commas between"}.get(kind, "a whole number")
+        expected = {
+            float: "a number",
+            float | None: "a number",
+            tuple[float, ...]: "numbers with commas between",
+        }.get(kind, "a whole number")
         raise SettingsError(f"{variable} is {text!r}; expected {expected}") from None

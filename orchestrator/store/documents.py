@@ -47,6 +47,8 @@ ALL_WITH_TEXT = """
     WHERE d.project_id = :project_id
 """
 
+ONE_WITH_TEXT = f"{ALL_WITH_TEXT.rstrip()} AND d.id = :id"
+
 DELETE = "DELETE FROM {tenant}.documents WHERE id = :id AND project_id = :project_id RETURNING id"
 
 
@@ -101,6 +103,15 @@ class DocumentStore:
             return tuple(sorted(documents, key=lambda document: document.path))
 
         return await read_or(self._databases, tenant, read, ())
+
+    async def get_document(self, tenant: str, project_id: str, document_id: str) -> Document | None:
+        """See `orchestrator.ports.DocumentStore.get_document`."""
+
+        async def read(session: Session) -> Document | None:
+            row = await session.fetch_one(ONE_WITH_TEXT, project_id=project_id, id=document_id)
+            return None if row is None else msgspec.convert(row, Document)
+
+        return await read_or(self._databases, tenant, read, None)
 
     async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:
         """See `orchestrator.ports.DocumentStore.delete_document`."""

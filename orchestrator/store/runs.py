@@ -15,6 +15,7 @@ from orchestrator.store.accepting import accept
 from orchestrator.store.artifacts import find_artifact, newest_artifacts
 from orchestrator.store.base import Databases, Session, TenantNotFoundError, bounded, read_or, spread, write_or
 from orchestrator.store.budgets import write_off
+from orchestrator.store.durations import past_durations
 from orchestrator.store.quotas import check_runs
 from orchestrator.store.run_log import append, check_order, read_log
 from orchestrator.store.run_rows import read_run, read_runs
@@ -27,7 +28,12 @@ PING_S = 2.0
 HOLD = "UPDATE {tenant}.agent_runs SET last_event_id = last_event_id WHERE id = :id"
 """Changes nothing, but waits for whoever writes the run's log: a COMMIT goes on when its connection is lost."""
 
-HEADS = "SELECT id, last_event_id FROM {tenant}.agent_runs WHERE id IN ({ids})"
+HEADS = "SELECT id, last_event_id AS head FROM {tenant}.agent_runs WHERE id IN ({ids})"
+
+PROJECT_HEADS = """
+    SELECT project_id AS id, CAST(SUM(last_event_id) AS BIGINT) AS head
+    FROM {tenant}.agent_runs WHERE project_id IN ({ids}) GROUP BY project_id
+"""
 
 NEWEST = """
     SELECT id FROM {tenant}.agent_runs WHERE project_id = :project_id ORDER BY created_at DESC, id DESC LIMIT :limit
@@ -143,12 +149,18 @@ class RunStore:
 
     async def heads(self, tenant: str, run_ids: Sequence[str]) -> dict[str, int]:
         """See `orchestrator.ports.RunStore.heads`."""
+        return await self._read_heads(tenant, HEADS, run_ids)
 
+    async def project_heads(self, tenant: str, project_ids: Sequence[str]) -> dict[str, int]:
+        """See `orchestrator.ports.RunStore.project_heads`."""
+        return await self._read_heads(tenant, PROJECT_HEADS, project_ids)
+
+    async def _read_heads(self, tenant: str, question: str, of: Sequence[str]) -> dict[str, int]:
         async def read(session: Session) -> dict[str, int]:
             heads: dict[str, int] = {}
-            for start in range(0, len(run_ids), LARGEST_PAGE):
-                sql, ids = spread(HEADS, "ids", run_ids[start : start + LARGEST_PAGE])
-                heads |= {row["id"]: row["last_event_id"] for row in await session.fetch_all(sql, **ids)}
+            for start in range(0, len(of), LARGEST_PAGE):
+                sql, ids = spread(question, "ids", of[start : start + LARGEST_PAGE])
+                heads |= {row["id"]: row["head"] for row in await session.fetch_all(sql, **ids)}
             return heads
 
         return await read_or(self._databases, tenant, read, {})
@@ -172,6 +184,16 @@ class RunStore:
             else:
                 rows = await session.fetch_all(OLDER, project_id=project_id, before=before, limit=page)
             return await read_runs(session, [row["id"] for row in rows])
+
+        return await read_or(self._databases, tenant, read, ())
+
+    async def past_durations(
+        self, tenant: str, project_id: str, agents_selected: Sequence[str], pipeline_mode: str, limit: int = 20
+    ) -> tuple[float, ...]:
+        """See `orchestrator.ports.RunStore.past_durations`."""
+
+        async def read(session: Session) -> tuple[float, ...]:
+            return await past_durations(session, project_id, agents_selected, pipeline_mode, bounded(limit))
 
         return await read_or(self._databases, tenant, read, ())
 

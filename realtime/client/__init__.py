@@ -161,6 +161,10 @@ class RunClient:
         """The project's documents by path."""
         return (await self._ask("GET", f"{await self._project(project_id)}/documents", _Documents)).documents
 
+    async def get_document(self, document_id: str, project_id: str | None = None) -> DocumentInfo:
+        """One document with its content."""
+        return await self._ask("GET", f"{await self._project(project_id)}/documents/{document_id}", DocumentInfo)
+
     async def upload(self, path: str, content: str | bytes, project_id: str | None = None) -> DocumentInfo:
         """Keep a text document of at most 5 MB; the same ``path`` again makes a new version."""
         data = content.encode() if isinstance(content, str) else content

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from quart import Blueprint, Response, request
 
+from realtime.durations import usual_range
 from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
@@ -38,7 +39,7 @@ class RetryRun(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def runs_blueprint(backend: Backend) -> Blueprint:
-    """``/api/v1/agents``, ``/api/v1/projects`` and ``/api/v1/projects/{id}/agent-runs``."""
+    """``/api/v1/agents``, ``/api/v1/projects``, and of a project ``agent-runs`` and ``run-durations``."""
     blueprint = Blueprint("runs", __name__, url_prefix="/api/v1")
 
     @blueprint.get("/agents")
@@ -72,6 +73,13 @@ def runs_blueprint(backend: Backend) -> Blueprint:
         if before is not None:
             before = parse_id(before, "run")
         return answer({"runs": await backend.runs.list_runs(principal.tenant, project_id, read_limit(), before)})
+
+    @blueprint.get("/projects/<project_id>/run-durations")
+    async def get_durations(project_id: str) -> Response:
+        principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
+        agents = [agent for agent in request.args.get("agents_selected", "").split(",") if agent]
+        mode = request.args.get("pipeline_mode", PIPELINE_MODES[0])
+        return answer(usual_range(await backend.runs.past_durations(principal.tenant, project_id, agents, mode)))
 
     @blueprint.get("/projects/<project_id>/agent-runs/<run_id>")
     async def get_run(project_id: str, run_id: str) -> Response:

@@ -11,7 +11,7 @@ import msgspec
 from orchestrator.budget import TokenBudget
 from orchestrator.documents import read_document
 from orchestrator.errors import StoreError
-from orchestrator.pipeline import CATALOGUE
+from orchestrator.pipeline import CATALOGUE, parse_mode, validate_selection
 from orchestrator.records import NO_QUOTA, Quota, RunRecord, SavedEvent
 from orchestrator.service import Orchestrator
 from orchestrator.spending import MonthUsage
@@ -20,17 +20,14 @@ from orchestrator.store.acks import AckRecord
 from realtime.broadcaster import Broadcaster
 from realtime.clock import rfc3339
 from realtime.counts import RunCounts, RunOutcome
-from realtime.events import Event, RunKey
+from realtime.events import Event, ProjectKey, RunKey
 from realtime.ports import (
     Ack,
     AgentInfo,
     ArtifactInfo,
     DocumentInfo,
-    Membership,
-    ProjectInfo,
     RunRequest,
     UsageInfo,
-    User,
 )
 from realtime.shared_reads import SharedReads
 from realtime.snapshot import RunSnapshot
@@ -128,54 +125,6 @@ class StoredLog:
             await self._store.acks.save_acks(tenant, records)
 
 
-class StoredAccounts:
-    """`realtime.ports.Accounts` over the store."""
-
-    def __init__(self, store: Store) -> None:
-        self._accounts = store.accounts
-        self._codes = store.codes
-        self._roles = SharedReads(self.roles, lambda membership: membership.tenant)
-
-    async def get_role(self, tenant: str, project_id: str, user_id: str) -> str | None:
-        """The user's role in the project."""
-        return await self._roles.get(Membership(tenant, project_id, user_id))
-
-    @refusing
-    async def roles(self, memberships: Collection[Membership]) -> dict[Membership, str]:
-        """The role of each of these that is one."""
-        return {Membership(*key): role for key, role in (await self._accounts.roles(memberships)).items()}
-
-    @refusing
-    async def find_user(self, tenant: str, email: str) -> User | None:
-        """The tenant's user of that address."""
-        record = await self._accounts.find_user(tenant, email)
-        return None if record is None else reshape(record, User)
-
-    @refusing
-    async def has_project(self, tenant: str, project_id: str) -> bool:
-        """True where the tenant has that project."""
-        return await self._accounts.get_project(tenant, project_id) is not None
-
-    @refusing
-    async def list_projects(self, tenant: str, user_id: str) -> Sequence[ProjectInfo]:
-        """The projects the user is a member of, by slug."""
-        return [
-            reshape(membership.project, ProjectInfo, role=membership.role)
-            for membership in await self._accounts.list_projects(tenant, user_id)
-        ]
-
-    @refusing
-    async def add_code(self, code_hash: str, user: User, ttl_s: int) -> None:
-        """Keep a one-time sign-in code for ``ttl_s`` seconds."""
-        await self._codes.add_code(code_hash, user.tenant, user.id, ttl_s)
-
-    @refusing
-    async def spend_code(self, code_hash: str) -> User | None:
-        """The user of a code, once."""
-        record = await self._codes.spend_code(code_hash)
-        return None if record is None else reshape(record, User)
-
-
 class StoredRuns:
     """`realtime.ports.RunService` over the orchestrator and its store."""
 
@@ -251,6 +200,26 @@ class StoredRuns:
         return [to_snapshot(record) for record in await self._store.runs.list_runs(tenant, project_id, limit, before)]
 
     @refusing
+    async def project_heads(self, keys: Collection[ProjectKey]) -> dict[ProjectKey, int]:
+        """How many events the runs of each of these have had in all."""
+        by_tenant: dict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            by_tenant[key.tenant].append(key.project_id)
+        return {
+            ProjectKey(tenant, project_id): head
+            for tenant, project_ids in by_tenant.items()
+            for project_id, head in (await self._store.runs.project_heads(tenant, project_ids)).items()
+        }
+
+    @refusing
+    async def past_durations(
+        self, tenant: str, project_id: str, agents_selected: Sequence[str], pipeline_mode: str
+    ) -> Sequence[float]:
+        """Seconds that the newest completed runs of these agents and this mode took."""
+        agents, mode = validate_selection(agents_selected), parse_mode(pipeline_mode)
+        return await self._store.runs.past_durations(tenant, project_id, agents, mode)
+
+    @refusing
     async def usage(self, tenant: str) -> UsageInfo:
         """What the tenant has spent in this month, and what is left."""
         return to_usage(await self._budget.usage(tenant), self._budget.limit)
@@ -269,6 +238,12 @@ class StoredRuns:
         readable = [(path, read_document(path, content)) for path, content in documents]
         kept = await self._store.documents.add_documents(tenant, project_id, readable, added_by, self._document_quota)
         return [reshape(document, DocumentInfo) for document in kept]
+
+    @refusing
+    async def get_document(self, tenant: str, project_id: str, document_id: str) -> DocumentInfo | None:
+        """One document with its content."""
+        document = await self._store.documents.get_document(tenant, project_id, document_id)
+        return None if document is None else reshape(document, DocumentInfo, content=document.text)
 
     @refusing
     async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:

@@ -9,7 +9,7 @@ from realtime.ports import Accounts, User
 from realtime.roles import Action
 from realtime.settings import Settings
 from realtime.tokens import Tokens, hash_code, make_tokens, new_code
-from realtime.wiring.adapters import StoredAccounts
+from realtime.wiring.accounts import StoredAccounts
 from realtime.wiring.callers import Caller, find_seat, find_user, project_of_run
 from realtime.wiring.opening import open_store, read_secret
 

@@ -109,3 +109,20 @@ async def test_delete_document_removes_it_with_its_versions(project: Project) ->
     again = await add(project, "a.md", "two")
     assert again.version == 1
     assert again.id != document.id
+
+
+async def test_get_document_is_its_newest_version_with_text(project: Project) -> None:
+    """One document has the text of its newest version; of another project, deleted or unknown, there is none."""
+    documents = project.store.documents
+    other = await open_project(project.store, slug="other")
+    await add(project, "spec/login.md", "one")
+    newest = await add(project, "spec/login.md", "two\n")
+    await add(project, "b.md", "three")
+    assert await documents.get_document(TENANT, project.id, newest.id) == msgspec.structs.replace(
+        newest, text="two\n"
+    )
+    assert await documents.get_document(TENANT, other.id, newest.id) is None
+    assert await documents.get_document("nobody", project.id, newest.id) is None
+    assert await documents.get_document(TENANT, project.id, str(uuid4())) is None
+    await documents.delete_document(TENANT, project.id, newest.id)
+    assert await documents.get_document(TENANT, project.id, newest.id) is None

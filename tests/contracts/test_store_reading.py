@@ -61,6 +61,22 @@ async def test_heads_of_some_runs_names_those_that_exist(project: Project) -> No
     assert await project.store.runs.heads("nobody", ids) == {}
 
 
+async def test_head_of_a_project_grows_with_each_event_of_its_runs(project: Project) -> None:
+    """It counts the events of all runs of that project and of no other; one without runs has none."""
+    other = await open_project(project.store, slug="other")
+
+    async def heads() -> dict[str, int]:
+        return await project.store.runs.project_heads(TENANT, [project.id, other.id, str(uuid4())])
+
+    assert await heads() == {}
+    runs = [await project.accept() for _ in range(2)]
+    await other.accept()
+    assert await heads() == {project.id: 6, other.id: 3}
+    await project.save(runs[0], running(runs[0]))
+    assert await heads() == {project.id: 7, other.id: 3}
+    assert await project.store.runs.project_heads("nobody", [project.id]) == {}
+
+
 async def test_list_runs_by_page_gives_each_once_newest_first(project: Project) -> None:
     """Pages joined by ``before`` hold every run of the project once, newest first, also those of one millisecond."""
     other = await open_project(project.store, slug="other")

@@ -170,7 +170,10 @@ TARGETS = st.sampled_from(
         "/api/v1/projects/{project_id}/artifacts/{any}",
         "/api/v1/projects/{project_id}/artifacts?run_id={any}",
         "/projects/{project_id}/runs/{any}",
+        "/projects/{project_id}/artifacts/{any}",
+        "/projects/{project_id}/documents/{document_id}?page={any}",
         "/sign-in?code={any}",
+        "/sign-in?next={any}",
         "/static/{any}",
         "/{any}",
     ]

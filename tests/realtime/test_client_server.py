@@ -173,7 +173,9 @@ async def test_every_request_answers_in_its_type(server: LiveServer, model: Gate
         assert [agent.agent_type for agent in await client.agents()] == ALL_AGENTS
         assert [project.role for project in await client.projects()] == ["owner"]
         assert (await client.upload("notes/ümlaut.md", "# Notes\n\nIt MUST work.\n")).version == 1
-        assert [document.path for document in await client.documents()] == ["docs/spec.md", "notes/ümlaut.md"]
+        documents = await client.documents()
+        assert [document.path for document in documents] == ["docs/spec.md", "notes/ümlaut.md"]
+        assert (await client.get_document(documents[1].id)).content == "# Notes\n\nIt MUST work.\n"
         wanted = str(uuid4())
         run = await client.start_run(["ba_consultant"], pipeline_mode="parallel", run_id=wanted)
         assert (run.id, run.pipeline_mode) == (wanted, "parallel")

@@ -83,6 +83,31 @@ def test_key_that_no_header_can_carry_refused_unseen(key: str) -> None:
     assert KEY not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"llm_price_per_mtok": -1.0}, "llm_price_per_mtok is -1.0; expected 0 or more"),
+        ({"llm_price_per_mtok": float("inf")}, "llm_price_per_mtok is inf; expected 0 or more"),
+        ({"llm_currency": "US dollars"}, "llm_currency is 'US dollars'; expected up to 8 characters"),
+        ({"llm_currency": ""}, "llm_currency is ''; expected up to 8 characters"),
+    ],
+)
+def test_price_that_is_none_refused(fields: dict[str, Any], said: str) -> None:
+    """What a page could not say of a run is refused where settings are made; a price needs no model."""
+    assert settings(llm_price_per_mtok=0.4, llm_currency="EUR").llm_currency == "EUR"
+    with pytest.raises(SettingsError, match=said):
+        settings(**fields)
+
+
+def test_price_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a number like any other, and what is none is told."""
+    monkeypatch.setenv("RUNCAST_LLM_PRICE_PER_MTOK", "0.4")
+    assert Settings.from_environment().llm_price_per_mtok == 0.4
+    monkeypatch.setenv("RUNCAST_LLM_PRICE_PER_MTOK", "cheap")
+    with pytest.raises(SettingsError, match="RUNCAST_LLM_PRICE_PER_MTOK is 'cheap'; expected a number"):
+        Settings.from_environment()
+
+
 @pytest.mark.parametrize("name", ["llm_timeout_s", "llm_max_output_tokens", "llm_context_tokens"])
 def test_limit_of_nothing_refused(name: str) -> None:
     """A limit of zero would refuse every answer: it is refused where settings are made."""

@@ -40,6 +40,7 @@ class Deed(NamedTuple):
     status: int
     nobody: int = 401
     body: dict[str, Any] | None = None
+    query: str = ""
 
 
 _PROJECT = "/api/v1/projects/{project_id}"
@@ -48,11 +49,16 @@ DEEDS: dict[Route, Deed] = {
     ("GET", f"{_PROJECT}/documents"): Deed(Action.READ, 200),
     ("GET", f"{_PROJECT}/agent-runs"): Deed(Action.READ, 200),
     ("GET", f"{_PROJECT}/agent-runs/{{run_id}}"): Deed(Action.READ, 200),
+    ("GET", f"{_PROJECT}/run-durations"): Deed(Action.READ, 200, query=f"?agents_selected={AGENT}"),
     ("GET", f"{_PROJECT}/artifacts"): Deed(Action.READ, 200),
+    ("GET", f"{_PROJECT}/documents/{{document_id}}"): Deed(Action.READ, 200),
     ("GET", f"{_PROJECT}/artifacts/{{artifact_id}}"): Deed(Action.READ, 200),
+    ("GET", f"{_PROJECT}/artifacts/{{artifact_id}}/download"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}/runs/{run_id}"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}/artifacts"): Deed(Action.READ, 200),
+    ("GET", "/projects/{project_id}/artifacts/{artifact_id}"): Deed(Action.READ, 200),
+    ("GET", "/projects/{project_id}/documents/{document_id}"): Deed(Action.READ, 200),
     ("GET", "/api/v1/events/agent-runs/{run_id}"): Deed(Action.STREAM, 200),
     ("POST", f"{_PROJECT}/agent-runs"): Deed(Action.START_RUN, 201, body=START),
     ("POST", f"{_PROJECT}/agent-runs/{{run_id}}/cancel"): Deed(Action.CANCEL_RUN, 200),
@@ -142,7 +148,7 @@ async def test_every_endpoint_obeys_the_table(caller: str, place: Party, foreign
         for (method, path), deed in DEEDS.items():
             ids = {**place.ids, "filename": "style.css", "document_id": await new_document(place)}
             body = {"token": token or "none"} if path == "/api/v1/session" and method == "POST" else deed.body
-            answered[method, path] = await status_of(http, method, path.format(**ids), body)
+            answered[method, path] = await status_of(http, method, path.format(**ids) + deed.query, body)
             http.cookies.clear()  # signing in would change who asks next, and how
             meant[method, path] = expected(caller, deed.action, deed.status, deed.nobody)
     assert answered == meant
@@ -171,26 +177,29 @@ async def socket_of(place: Party, token: str | None) -> AsyncIterator[LiveSocket
 
 @pytest.mark.parametrize("caller", CALLERS)
 async def test_websocket_obeys_the_table(caller: str, place: Party, foreigner: Party) -> None:
-    """Subscribing is answered as the table says; who may not has no subscription to ack or leave either."""
+    """Watching project and run is answered as the table says; who may not has nothing to ack or to leave either."""
     token = await token_of(caller, place, foreigner)
     status = expected(caller, Action.STREAM, 200)
     async with socket_of(place, token) as socket:
         if token is not None:
             assert (await socket.receive())["op"] == "welcome"
-        answer = await socket.ask({"op": "subscribe", "run_id": place.run_id})
-        if status == 200:
-            assert (answer["op"], answer["run_id"]) == ("subscribed", place.run_id)
-            return
-        codes = {401: "NOT_AUTHENTICATED", 403: "FORBIDDEN", 404: "RUN_NOT_FOUND"}
-        assert (answer["op"], answer["code"], answer["fatal"]) == ("error", codes[status], status == 401)
-        if status == 401:
-            with pytest.raises(websockets.ConnectionClosed) as closed:
-                await socket.receive()
-            assert closed.value.rcvd is not None
-            assert closed.value.rcvd.code == 4401
-            return
-        for command in ({"op": "ack", "event_id": 1}, {"op": "unsubscribe"}):
-            assert (await socket.ask({**command, "run_id": place.run_id}))["code"] == "NOT_SUBSCRIBED"
+        for answered, kind, id in (("project", "project", place.project_id), ("subscribed", "run", place.run_id)):
+            op = "watch_project" if kind == "project" else "subscribe"
+            answer = await socket.ask({"op": op, f"{kind}_id": id})
+            if status == 200:
+                assert (answer["op"], answer[f"{kind}_id"]) == (answered, id)
+                continue
+            codes = {401: "NOT_AUTHENTICATED", 403: "FORBIDDEN", 404: f"{kind.upper()}_NOT_FOUND"}
+            assert (answer["op"], answer["code"], answer["fatal"]) == ("error", codes[status], status == 401)
+            if status == 401:
+                with pytest.raises(websockets.ConnectionClosed) as closed:
+                    await socket.receive()
+                assert closed.value.rcvd is not None
+                assert closed.value.rcvd.code == 4401
+                return
+            for command in ({"op": "ack", "event_id": 1}, {"op": "unsubscribe"}, {"op": "unwatch_project"}):
+                ids = {"run_id": place.run_id, "project_id": place.project_id}
+                assert (await socket.ask({**command, **ids}))["code"] == "NOT_SUBSCRIBED"
 
 
 def tables(text: str) -> list[list[list[str]]]:
@@ -214,5 +223,5 @@ async def test_docs_show_the_same_table() -> None:
     for (method, path), deed in DEEDS.items():
         if deed.action is not None:
             meant[deed.action].add(f"{method} {path}")
-    meant[Action.STREAM].add("subscribe")
+    meant[Action.STREAM] |= {"subscribe", "watch_project"}
     assert listed == meant

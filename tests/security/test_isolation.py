@@ -224,9 +224,19 @@ async def test_every_op_answers_for_a_foreign_run_as_for_an_absent_one(thief: Th
             thief.heard += map(json.dumps, answers)
             assert (answers[0]["op"], answers[0]["code"]) == ("error", code)
             assert {**answers[0], "run_id": absent} == answers[1]
+        await owner.ask({"op": "watch_project", "project_id": victim.project_id})
+        for op, code in (("watch_project", "PROJECT_NOT_FOUND"), ("unwatch_project", "NOT_SUBSCRIBED")):
+            absent = str(uuid4())
+            answers = [await socket.ask({"op": op, "project_id": each}) for each in (victim.project_id, absent)]
+            thief.heard += map(json.dumps, answers)
+            assert (answers[0]["op"], answers[0]["code"]) == ("error", code)
+            assert {**answers[0], "project_id": absent} == answers[1]
+        thief.heard.append(
+            json.dumps(await socket.ask({"op": "watch_project", "project_id": thief.party.project_id}))
+        )
         await victim.progress("goes on")
         assert (await socket.ask({"op": "ping"}))["op"] == "pong"
-    thief.heard_nothing_of(victim, but=frozenset({victim.run_id}))
+    thief.heard_nothing_of(victim, but=frozenset({victim.run_id, victim.project_id}))
 
 
 async def test_connection_cannot_be_turned_into_another_tenants(thief: Thief, twin: Party) -> None:
@@ -299,6 +309,8 @@ async def test_project_without_membership_is_403_and_tells_nothing(server: LiveS
             assert status == (404 if own_project else 403), (method, path, ids, text)
     async with thief.party.socket() as socket:
         answer = await socket.ask({"op": "subscribe", "run_id": neighbour.run_id, "client_id": "laptop"})
-        assert (answer["op"], answer["code"]) == ("error", "FORBIDDEN")
-        thief.heard.append(json.dumps(answer))
-    thief.heard_nothing_of(neighbour, but=frozenset({neighbour.run_id}))
+        watch = await socket.ask({"op": "watch_project", "project_id": neighbour.project_id})
+        thief.heard += [json.dumps(answer), json.dumps(watch)]
+        assert answer["op"] == watch["op"] == "error"
+        assert answer["code"] == watch["code"] == "FORBIDDEN"
+    thief.heard_nothing_of(neighbour, but=frozenset({neighbour.run_id, neighbour.project_id}))

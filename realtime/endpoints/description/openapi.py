@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from realtime import __version__
-from realtime.endpoints.description.operation import ERRORS, JSON, Answer, Operation
-from realtime.endpoints.description.operations import OPERATIONS, UUID
+from realtime.endpoints.description.operation import ERRORS, JSON, UUID, Answer, Operation
+from realtime.endpoints.description.operations import OPERATIONS
 from realtime.endpoints.description.schemas import schemas_of
 from realtime.endpoints.runs import StartRun
 from realtime.ports import AgentInfo

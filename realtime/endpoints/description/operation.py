@@ -8,6 +8,8 @@ from typing import Any, Literal
 from realtime.roles import Action
 
 JSON = "application/json"
+UUID = {"type": "string", "format": "uuid"}
+OF_PROJECT = "/api/v1/projects/{project_id}"
 
 ERRORS: dict[str, tuple[int, str]] = {
     "BAD_REQUEST": (400, "a body or a parameter is not as expected; the message says where"),
@@ -37,6 +39,11 @@ ERRORS: dict[str, tuple[int, str]] = {
     "UNAVAILABLE": (503, "the server cannot reach its database right now; Retry-After says when to ask again"),
 }
 """Status and meaning of each error code."""
+
+PROJECT_ERRORS = ("INVALID_ID", "PROJECT_NOT_FOUND")
+"""What every operation inside a project can be refused with."""
+BODY_ERRORS = ("BAD_REQUEST", "REQUEST_ENTITY_TOO_LARGE")
+"""What every operation that takes a body can be refused with."""
 
 
 @dataclass(frozen=True)

@@ -6,30 +6,31 @@ what a server answers.
 
 from __future__ import annotations
 
+from realtime.durations import DurationRange
 from realtime.endpoints.description.bodies import (
-    FILES,
     Agents,
-    Artifacts,
-    Documents,
     Health,
     Projects,
     Readiness,
     Runs,
     Session,
 )
-from realtime.endpoints.description.operation import JSON, Answer, Operation, Parameter
-from realtime.endpoints.documents import Upload
-from realtime.endpoints.runs import RetryRun, StartRun
+from realtime.endpoints.description.material import MATERIAL
+from realtime.endpoints.description.operation import (
+    BODY_ERRORS,
+    JSON,
+    OF_PROJECT,
+    PROJECT_ERRORS,
+    UUID,
+    Answer,
+    Operation,
+    Parameter,
+)
+from realtime.endpoints.runs import PIPELINE_MODES, RetryRun, StartRun
 from realtime.endpoints.session import SessionToken
-from realtime.ports import ArtifactInfo, UsageInfo
+from realtime.ports import UsageInfo
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot
-
-UUID = {"type": "string", "format": "uuid"}
-
-_PROJECT = ("INVALID_ID", "PROJECT_NOT_FOUND")
-_SENT = ("BAD_REQUEST", "REQUEST_ENTITY_TOO_LARGE")
-_OF_PROJECT = "/api/v1/projects/{project_id}"
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -57,41 +58,8 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: Answer("Counted over all of the tenant's projects, by the database's clock.", UsageInfo)},
     ),
     Operation(
-        method="GET",
-        path=f"{_OF_PROJECT}/documents",
-        name="listDocuments",
-        group="documents",
-        summary="The project's documents",
-        action=Action.READ,
-        answers={200: Answer("By path, without content.", Documents)},
-        errors=_PROJECT,
-    ),
-    Operation(
         method="POST",
-        path=f"{_OF_PROJECT}/documents",
-        name="addDocuments",
-        group="documents",
-        summary="Add documents, or new versions of them",
-        more="One document as JSON, or any number of files as a form. All of a request are kept, or none. The same "
-        "path again is a new version. At most 5 MB each, 32 MB together.",
-        action=Action.WRITE_DOCUMENTS,
-        bodies={JSON: Upload, "multipart/form-data": FILES},
-        answers={201: Answer("What is kept now.", Documents)},
-        errors=(*_PROJECT, *_SENT, "INVALID_DOCUMENT", "DOCUMENT_TOO_LARGE", "PROJECT_TOO_LARGE"),
-    ),
-    Operation(
-        method="DELETE",
-        path=f"{_OF_PROJECT}/documents/{{document_id}}",
-        name="deleteDocument",
-        group="documents",
-        summary="Remove a document",
-        action=Action.WRITE_DOCUMENTS,
-        answers={204: Answer("It is gone.")},
-        errors=(*_PROJECT, "DOCUMENT_NOT_FOUND"),
-    ),
-    Operation(
-        method="POST",
-        path=f"{_OF_PROJECT}/agent-runs",
+        path=f"{OF_PROJECT}/agent-runs",
         name="startRun",
         group="runs",
         summary="Start a run",
@@ -100,8 +68,8 @@ OPERATIONS: tuple[Operation, ...] = (
         bodies={JSON: StartRun},
         answers={201: Answer("The run, accepted.", RunSnapshot, headers={"Location": "Where the run is."})},
         errors=(
-            *_PROJECT,
-            *_SENT,
+            *PROJECT_ERRORS,
+            *BODY_ERRORS,
             "NO_AGENTS_SELECTED",
             "INVALID_AGENT_TYPE",
             "DUPLICATE_AGENT",
@@ -113,7 +81,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="GET",
-        path=f"{_OF_PROJECT}/agent-runs",
+        path=f"{OF_PROJECT}/agent-runs",
         name="listRuns",
         group="runs",
         summary="The project's runs, newest first",
@@ -125,21 +93,45 @@ OPERATIONS: tuple[Operation, ...] = (
             Parameter("before", "query", "The last run id of the page before.", UUID),
         ),
         answers={200: Answer("One page; empty after the last.", Runs)},
-        errors=(*_PROJECT, "BAD_REQUEST"),
+        errors=(*PROJECT_ERRORS, "BAD_REQUEST"),
     ),
     Operation(
         method="GET",
-        path=f"{_OF_PROJECT}/agent-runs/{{run_id}}",
+        path=f"{OF_PROJECT}/run-durations",
+        name="getRunDurations",
+        group="runs",
+        summary="How long such a run usually takes",
+        more="Of the newest 20 runs of this project that completed with the same agents, in order, and mode, nothing "
+        "of them reused or cached: the range of the middle half (quartiles). Null below 3 such runs.",
+        action=Action.READ,
+        parameters=(
+            Parameter("agents_selected", "query", "The agents, in order, with commas between.", {"type": "string"}),
+            Parameter(
+                "pipeline_mode", "query", "As for a new run.", {"enum": PIPELINE_MODES, "default": "sequential"}
+            ),
+        ),
+        answers={200: Answer("How many such runs there were, and their range in seconds.", DurationRange)},
+        errors=(
+            *PROJECT_ERRORS,
+            "NO_AGENTS_SELECTED",
+            "INVALID_AGENT_TYPE",
+            "DUPLICATE_AGENT",
+            "INVALID_PIPELINE_MODE",
+        ),
+    ),
+    Operation(
+        method="GET",
+        path=f"{OF_PROJECT}/agent-runs/{{run_id}}",
         name="getRun",
         group="runs",
         summary="A run and its steps, now",
         action=Action.READ,
         answers={200: Answer("The snapshot, as of event last_event_id.", RunSnapshot)},
-        errors=(*_PROJECT, "RUN_NOT_FOUND"),
+        errors=(*PROJECT_ERRORS, "RUN_NOT_FOUND"),
     ),
     Operation(
         method="POST",
-        path=f"{_OF_PROJECT}/agent-runs/{{run_id}}/cancel",
+        path=f"{OF_PROJECT}/agent-runs/{{run_id}}/cancel",
         name="cancelRun",
         group="runs",
         summary="End a run that is not wanted any more",
@@ -147,11 +139,11 @@ OPERATIONS: tuple[Operation, ...] = (
         "the others end with STEP_CANCELLED, the run with CANCELLED. A run that has ended stays as it is.",
         action=Action.CANCEL_RUN,
         answers={200: Answer("The run as it ended.", RunSnapshot)},
-        errors=(*_PROJECT, "RUN_NOT_FOUND"),
+        errors=(*PROJECT_ERRORS, "RUN_NOT_FOUND"),
     ),
     Operation(
         method="POST",
-        path=f"{_OF_PROJECT}/agent-runs/{{run_id}}/retry",
+        path=f"{OF_PROJECT}/agent-runs/{{run_id}}/retry",
         name="retryRun",
         group="runs",
         summary="Do a run again that failed or was cancelled",
@@ -162,8 +154,8 @@ OPERATIONS: tuple[Operation, ...] = (
         needs_body=False,
         answers={201: Answer("The new run, accepted.", RunSnapshot, headers={"Location": "Where the new run is."})},
         errors=(
-            *_PROJECT,
-            *_SENT,
+            *PROJECT_ERRORS,
+            *BODY_ERRORS,
             "RUN_NOT_FOUND",
             "NOT_RETRIABLE",
             "NO_DOCUMENTS",
@@ -190,27 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
         },
         errors=("INVALID_ID", "RUN_NOT_FOUND"),
     ),
-    Operation(
-        method="GET",
-        path=f"{_OF_PROJECT}/artifacts",
-        name="listArtifacts",
-        group="artifacts",
-        summary="What agents left behind",
-        action=Action.READ,
-        parameters=(Parameter("run_id", "query", "Only those of this run.", UUID),),
-        answers={200: Answer("Newest first, without content.", Artifacts)},
-        errors=_PROJECT,
-    ),
-    Operation(
-        method="GET",
-        path=f"{_OF_PROJECT}/artifacts/{{artifact_id}}",
-        name="getArtifact",
-        group="artifacts",
-        summary="One artifact with its content",
-        action=Action.READ,
-        answers={200: Answer("The artifact.", ArtifactInfo)},
-        errors=(*_PROJECT, "ARTIFACT_NOT_FOUND"),
-    ),
+    *MATERIAL,
     Operation(
         method="POST",
         path="/api/v1/session",
@@ -220,7 +192,7 @@ OPERATIONS: tuple[Operation, ...] = (
         identity=False,
         bodies={JSON: SessionToken},
         answers={200: Answer("Who that is.", Session, headers={"Set-Cookie": "access_token, HttpOnly."})},
-        errors=(*_SENT, "NOT_AUTHENTICATED", "FORBIDDEN", "TOO_MANY", "UNAVAILABLE"),
+        errors=(*BODY_ERRORS, "NOT_AUTHENTICATED", "FORBIDDEN", "TOO_MANY", "UNAVAILABLE"),
     ),
     Operation(
         method="DELETE",

@@ -1,15 +1,9 @@
-"""What running a pipeline needs from outside, as protocols.
-
-Every function of a store is one unit of work: it happens whole or not at all, also when its caller is cancelled.
-"""
+"""Where runs and documents are kept. Every function is one unit of work, as `orchestrator.ports` says."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
-
-import msgspec
 
 from orchestrator.events import Fact
 from orchestrator.records import (
@@ -101,6 +95,10 @@ class RunStore(Protocol):
         """The newest event id of each of these runs that exists."""
         ...
 
+    async def project_heads(self, tenant: str, project_ids: Sequence[str]) -> dict[str, int]:
+        """How many events the runs of each of these projects have had in all; a project without runs has none."""
+        ...
+
     async def get_run(self, tenant: str, run_id: str) -> RunRecord | None:
         """The run with its steps, as of its ``last_event_id``, or None."""
         ...
@@ -109,6 +107,15 @@ class RunStore(Protocol):
         self, tenant: str, project_id: str, limit: int = 50, before: str | None = None
     ) -> tuple[RunRecord, ...]:
         """Runs of a project, newest first; ``before`` is the id of the last run of the page before."""
+        ...
+
+    async def past_durations(
+        self, tenant: str, project_id: str, agents_selected: Sequence[str], pipeline_mode: str, limit: int = 20
+    ) -> tuple[float, ...]:
+        """Seconds from start to end of the newest ``limit`` completed runs of the same agents, in order, and mode.
+
+        Newest first. A run is left out where a step of it was reused or answered from the cache.
+        """
         ...
 
     async def unfinished_runs(self) -> tuple[tuple[str, str], ...]:
@@ -176,124 +183,10 @@ class DocumentStore(Protocol):
         """The newest version of each document that is not deleted, by path."""
         ...
 
+    async def get_document(self, tenant: str, project_id: str, document_id: str) -> Document | None:
+        """The newest version of that document with its text; None: the project has no such document."""
+        ...
+
     async def delete_document(self, tenant: str, project_id: str, document_id: str) -> bool:
         """Remove a document with all its versions. False: there was none."""
-        ...
-
-
-class Publisher(Protocol):
-    """Where saved events are told to whoever watches."""
-
-    def publish(self, tenant: str, run_id: str, events: Sequence[SavedEvent]) -> None:
-        """Tell viewers. Called after commit, in the order of the ids. Never waits and never raises."""
-        ...
-
-
-class Clock(Protocol):
-    """Durations, waits, and the calendar; the times in a run's log are the store's."""
-
-    def monotonic(self) -> float:
-        """Seconds since some fixed moment."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Return after that many seconds."""
-        ...
-
-    def now(self) -> datetime:
-        """The time of day, in UTC."""
-        ...
-
-
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent works on. ``omitted`` names what did not fit: documents by path, artifacts by title and agent."""
-
-    documents: tuple[Document, ...]
-    earlier: tuple[Artifact, ...] = ()
-    omitted: tuple[str, ...] = ()
-
-
-class ModelRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One question to a language model: the instructions and, structured, what they are about."""
-
-    tenant: str
-    agent_type: str
-    instructions: str
-    context: Context
-
-
-class ModelProgress(msgspec.Struct, frozen=True):
-    """How far the answer is: an integer percentage and what is being done."""
-
-    percent: int
-    label: str
-
-
-class ModelText(msgspec.Struct, frozen=True):
-    """The next part of the answer."""
-
-    text: str
-
-
-class ModelUsage(msgspec.Struct, frozen=True):
-    """What the answer cost, in tokens; once, before the end."""
-
-    tokens: int
-
-
-ModelChunk = ModelProgress | ModelText | ModelUsage
-
-
-class LanguageModel(Protocol):
-    """Something that answers a request, bit by bit."""
-
-    @property
-    def name(self) -> str:
-        """What people call the model; part of what makes two answers comparable."""
-        ...
-
-    def estimate(self, request: ModelRequest) -> int:
-        """About how many tokens the request and its answer may take together; rather too many than too few."""
-        ...
-
-    def stream(self, request: ModelRequest) -> AsyncGenerator[ModelChunk, None]:
-        """The answer as it comes. An answer that ends without raising is whole. Closing it ends the model's work.
-
-        Raises:
-            ModelError: the model failed; another attempt may help.
-            BudgetExceededError: the tenant may not spend more; another attempt does not help.
-
-        """
-        ...
-
-
-class AgentResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent hands in."""
-
-    title: str
-    artifact_type: str
-    content_type: str
-    content: str
-    tokens_used: int
-    cached: bool = False
-    """It had been handed in before, for an equal question."""
-
-
-Report = Callable[[int, str], None]
-"""Tell how far the work is: percent and label. Cheap, never waits; calls may be joined."""
-
-
-class Agent(Protocol):
-    """One kind of work on a project's documents."""
-
-    agent_type: str
-
-    async def work(self, tenant: str, context: Context, model: LanguageModel, report: Report) -> AgentResult:
-        """Do the work. Blocking parts run in threads, so that the event loop goes on.
-
-        Raises:
-            ModelError: it failed; the step may be tried again.
-            BudgetExceededError: it may not spend more; the step fails for good.
-
-        """
         ...
