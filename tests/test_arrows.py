@@ -28,13 +28,14 @@ ORDER = {
         agents | llm | store
     """,
     "realtime": """
-        wire events page tail counts snapshot cursor frames protocol
+        wire events page tail counts durations snapshot facts timeline cursor frames protocol
         clock log listener light_event channel peer tls shared_reads
         outlet direct_outlet asgi_outlet
         subscription topic broadcaster sse
         asgi origins cors proxies
-        ports settings roles keys jwks tokens access
+        ports settings roles keys jwks tokens access board
         quotas metrics readiness hardening request_log
+        material
         endpoints app guards_http2 guards wiring server
         client
         cli
@@ -48,8 +49,8 @@ A name is a module or a whole subpackage; inside a subpackage the order is free,
 PURE = {
     "orchestrator": {"errors", "states", "events", "pipeline", "retry", "records", "endings"},
     "realtime": {
-        *("wire", "events", "page", "tail", "counts"),
-        *("snapshot", "cursor", "frames", "protocol", "roles", "origins"),
+        *("wire", "events", "page", "tail", "counts", "durations"),
+        *("snapshot", "facts", "timeline", "cursor", "frames", "protocol", "roles", "origins"),
     },
 }
 """What can do no I/O: it imports only its like, msgspec, and nothing that waits, reads a clock or touches a file."""
@@ -72,6 +73,8 @@ HOMES = {
     "httpx2": {"orchestrator.llm", "realtime.cli", "realtime.client", "realtime.jwks"},
     "hypercorn": {"realtime.guards", "realtime.guards_http2", "realtime.server"},
     "jwt": {"realtime.keys", "realtime.tokens"},
+    "markdown_it": {"realtime.material"},
+    "markupsafe": {"realtime.material"},
     "prometheus_client": {"realtime.metrics"},
     "quart": {"realtime.app", "realtime.endpoints", "realtime.sse", "realtime.wiring"},
     "rich": {"realtime.cli"},

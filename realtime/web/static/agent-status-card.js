@@ -1,99 +1,145 @@
 /**
- * `<agent-status-card agent-type="…" name="…" status="running" progress="40" label="…" message="…">`: one agent of a
- * run. It draws its attributes whenever they change, into the light DOM, styled by agent-status-card.css.
+ * `<agent-status-card agent-type="…" name="…" status="running" progress="40" label="…">`: one agent of a run, in an open
+ * shadow root, drawn anew whenever an attribute changes. A declarative shadow root, as templates/card.html writes it,
+ * is taken over as it is. What can be styled from outside is listed in agent-status-card.css.
  *
- * - `status`: `queued` (grey, no bar), `running` (blue, spinner, bar, `label` below), `complete` (green, check mark,
- *   `message` below if there is one), `error` (red, icon, `message` below). Anything else is drawn as queued.
- * - `chip`: stands in place of the status' own word. `paused`: what would move stands still.
- * - `progress`: 0 to 100, only shown while running; what is outside is clamped.
- * - `name`: for people; `agent-type` by default.
+ * - `agent-type`, `name`: which agent; the name is for people, by default it is made of the type.
+ * - `status`: `queued`, `running`, `complete` or `error`; anything else is drawn as queued.
+ * - `progress`: 0 to 100, shown while running, clamped. `label`: what it does; shown while running.
+ * - `message`: what came of it; shown when complete or in error.
+ * - `chip`: stands in place of the status' own word. `paused`: nothing moves; with `error`: it was wanted so.
+ * - Badges: `attempt` from 2 on, `cached`, `reused`, and `tokens` above 0.
  */
+import { nameOf } from './elements/agent-name.js';
+import { setAttributes, setText } from './elements/dom.js';
+import { tokensText } from './elements/facts.js';
+import { fetchedSheet } from './elements/sheet.js';
 
-const LABELS = { queued: 'Queued', running: 'Running', complete: 'Complete', error: 'Error' };
+const WORDS = { queued: 'Queued', running: 'Running', complete: 'Complete', error: 'Error' };
 const ICONS = {
-  queued: 'M12 7v5l3 2 M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18',
-  running: 'M12 3a9 9 0 1 1-9 9',
-  complete: 'M5 13l4.5 4.5L19.5 7',
-  error: 'M12 7.5v6 M12 16.6v.2 M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18',
+  queued: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M12 7.5V12l3 2',
+  running: 'M12 3.5a8.5 8.5 0 1 1-8.5 8.5',
+  paused: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M10 9.5v5M14 9.5v5',
+  complete: 'M4.5 12.5l5 5L19.5 7',
+  error: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M12 7.75v5M12 16.2v.1',
+  cancelled: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M6.2 6.2l11.6 11.6',
 };
-const SVG = 'http://www.w3.org/2000/svg';
+const NOT_STARTED = 'Not started yet';
+const PAUSED_ICON = { running: 'paused', error: 'cancelled' };
+const MARKUP = `
+<div class="card" part="card" role="group">
+  <svg class="icon" part="icon" viewBox="0 0 24 24" aria-hidden="true"><path/></svg>
+  <h3 class="name" part="name"></h3>
+  <span class="chip" part="chip"></span>
+  <p class="subtitle" part="subtitle"></p>
+  <span class="badges" part="badges"></span>
+  <div class="progress">
+    <div class="bar" part="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100">
+      <svg aria-hidden="true"><rect class="rail" width="100%" height="100%"/><rect class="fill" part="fill" height="100%"/></svg>
+    </div>
+    <span class="percent" part="percent" aria-hidden="true"></span>
+  </div>
+</div>`;
+const SHEET = fetchedSheet(new URL('./agent-status-card.css', import.meta.url));
 
 export class AgentStatusCard extends HTMLElement {
-  static observedAttributes = ['agent-type', 'name', 'status', 'chip', 'progress', 'label', 'message'];
-  #parts = null;
+  static observedAttributes = [
+    'agent-type', 'name', 'status', 'progress', 'label', 'message', 'chip', 'paused', 'attempt', 'cached', 'reused', 'tokens',
+  ];
+  #place = null;
 
   connectedCallback() {
-    if (this.#parts === null) this.#build();
+    this.#place ??= this.#takeOver() ?? this.#build();
     this.#draw();
   }
 
   attributeChangedCallback() {
-    if (this.#parts !== null) this.#draw();
+    if (this.#place !== null) this.#draw();
   }
 
-  /** @returns {'queued'|'running'|'complete'|'error'} */
-  get status() {
-    const status = this.getAttribute('status');
-    return Object.hasOwn(LABELS, status) ? status : 'queued';
-  }
-
-  /** @returns {number} an integer from 0 to 100 */
-  get progress() {
-    const progress = Number(this.getAttribute('progress'));
-    return Number.isFinite(progress) ? Math.round(Math.min(100, Math.max(0, progress))) : 0;
+  #takeOver() {
+    return this.shadowRoot?.querySelector('.card') ?? null;
   }
 
   #build() {
-    const icon = document.createElementNS(SVG, 'svg');
-    icon.setAttribute('viewBox', '0 0 24 24');
-    icon.setAttribute('aria-hidden', 'true');
-    icon.setAttribute('class', 'icon');
-    const path = icon.appendChild(document.createElementNS(SVG, 'path'));
-    const name = element('h3', 'name');
-    const chip = element('span', 'chip');
-    const subtitle = element('p', 'subtitle');
-    const percent = element('span', 'percent');
-    percent.setAttribute('aria-hidden', 'true');
-    const bar = element('div', 'bar');
-    bar.setAttribute('role', 'progressbar');
-    bar.setAttribute('aria-valuemin', '0');
-    bar.setAttribute('aria-valuemax', '100');
-    const fill = bar.appendChild(element('div', 'fill'));
-    const progress = element('div', 'progress');
-    progress.append(bar, percent);
-    const head = element('div', 'head');
-    head.append(icon, name, chip);
-    this.replaceChildren(head, subtitle, progress);
-    this.setAttribute('role', 'group');
-    this.#parts = { path, name, chip, subtitle, progress, bar, fill, percent };
+    const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
+    const made = document.createElement('template');
+    made.innerHTML = MARKUP;
+    root.adoptedStyleSheets = [SHEET];
+    root.replaceChildren(made.content);
+    return root.querySelector('.card');
   }
 
   #draw() {
-    const { path, name, chip, subtitle, progress, bar, fill, percent } = this.#parts;
-    const { status } = this;
-    const title = this.getAttribute('name') || this.getAttribute('agent-type') || '';
-    const word = this.getAttribute('chip') || LABELS[status];
+    const look = this.#look();
+    setAttributes(this.#place, { 'aria-label': `${look.name}: ${look.word}` });
+    setAttributes(this.#part('.icon path'), { d: ICONS[look.icon] });
+    setText(this.#part('.name'), look.name);
+    setText(this.#part('.chip'), look.word);
+    setText(this.#part('.subtitle'), look.subtitle);
+    this.#drawBadges(look.badges);
+    this.#drawProgress(look);
+  }
+
+  #drawProgress({ name, progress, subtitle }) {
+    setAttributes(this.#part('.bar'), {
+      'aria-label': `Progress of ${name}`,
+      'aria-valuenow': String(progress),
+      'aria-valuetext': subtitle ? `${progress} percent, ${subtitle}` : `${progress} percent`,
+    });
+    setAttributes(this.#part('.fill'), { width: `${progress}%` });
+    setText(this.#part('.percent'), `${progress} %`);
+  }
+
+  #drawBadges(texts) {
+    const place = this.#part('.badges');
+    if (place.children.length === texts.length) {
+      texts.forEach((text, at) => setText(place.children[at], text));
+    } else {
+      place.replaceChildren(...texts.map(newBadge));
+    }
+  }
+
+  #part(selector) {
+    return this.#place.querySelector(selector);
+  }
+
+  #look() {
+    const status = this.getAttribute('status');
+    const known = Object.hasOwn(WORDS, status) ? status : 'queued';
     const message = this.getAttribute('message');
-    const below = { running: this.getAttribute('label'), complete: message, error: message }[status] ?? '';
-    this.dataset.status = status;
-    this.setAttribute('aria-label', `${title}: ${word}`);
-    path.setAttribute('d', ICONS[status]);
-    name.textContent = title;
-    chip.textContent = word;
-    subtitle.textContent = below;
-    subtitle.hidden = below === '';
-    progress.hidden = status !== 'running';
-    bar.setAttribute('aria-valuenow', String(this.progress));
-    bar.setAttribute('aria-label', `Progress of ${title}`);
-    fill.style.width = `${this.progress}%`;
-    percent.textContent = `${this.progress} %`;
+    return {
+      name: this.getAttribute('name') || nameOf(this.getAttribute('agent-type') ?? ''),
+      word: this.getAttribute('chip') || WORDS[known],
+      icon: (this.hasAttribute('paused') && PAUSED_ICON[known]) || known,
+      subtitle: { queued: NOT_STARTED, running: this.getAttribute('label') }[known] ?? message ?? '',
+      progress: Math.round(Math.min(100, Math.max(0, this.#number('progress')))),
+      badges: this.#badges(),
+    };
+  }
+
+  #badges() {
+    const [attempt, tokens] = [this.#number('attempt'), this.#number('tokens')];
+    return [
+      attempt > 1 && `Attempt ${attempt}`,
+      this.hasAttribute('reused') && 'Reused',
+      this.hasAttribute('cached') && 'Cached',
+      tokens > 0 && `${tokensText(tokens)} tokens`,
+    ].filter(Boolean);
+  }
+
+  #number(attribute) {
+    const value = Number(this.getAttribute(attribute));
+    return Number.isFinite(value) ? value : 0;
   }
 }
 
-function element(tag, className) {
-  const made = document.createElement(tag);
-  made.className = className;
-  return made;
+function newBadge(text) {
+  const badge = document.createElement('span');
+  badge.className = 'badge';
+  badge.setAttribute('part', 'badge');
+  badge.textContent = text;
+  return badge;
 }
 
 customElements.define('agent-status-card', AgentStatusCard);

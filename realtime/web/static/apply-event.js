@@ -1,40 +1,14 @@
 /**
  * A run as a viewer sees it, and how events change it. Pure: nothing here waits, draws or knows a connection.
- * The rules are those of `fold` in realtime/snapshot.py; a state is what the REST snapshot is.
+ * A state is what the REST snapshot is, and `applyEvent` is `fold` of realtime/snapshot.py: tests/vectors/fold.json
+ * holds the two equal, field by field.
  *
- * @typedef {object} StepState
- * @property {string} id
- * @property {string} agent_type
- * @property {number} position
- * @property {'queued'|'running'|'completed'|'failed'|'cancelled'} status
- * @property {number} progress_pct 0 to 100
- * @property {?string} progress_label
- * @property {number} attempt 0: not started
- * @property {?string} artifact_id
- * @property {?string} error_code
- * @property {?string} error_message
- * @property {?string} retry_at while it waits for another attempt: when that begins
- * @property {?string} reason why it waits, or why it failed where that is finer than its code
- * @property {boolean} stalled its agent has made no progress for some time
- * @property {boolean} cached its answer had been given before
- * @property {boolean} reused it was completed by the run that this one does again
- *
- * @typedef {object} RunState
- * @property {string} id
- * @property {'queued'|'running'|'completed'|'failed'|'cancelled'} status
- * @property {StepState[]} steps by position
- * @property {number} last_event_id the event this state is as of
- * @property {?string} error_code
- * @property {?string} error_message
- *
- * @typedef {object} RunEvent
- * @property {?number} id null: a part of a reset, to be folded whatever came before
- * @property {'queued'|'running'|'complete'|'error'} type
- * @property {string} run_id
- * @property {Object<string, any>} payload
+ * @typedef {import('./run-client.js').StepState} StepState
+ * @typedef {import('./run-client.js').RunState} RunState
+ * @typedef {import('./run-client.js').RunEvent} RunEvent
  */
 
-const AT_REST = { retry_at: null, reason: null, stalled: false };
+const NOT_UNDER_WAY = { retry_at: null, reason: null, stalled: false, progress_age_s: null };
 const ENDED = new Set(['completed', 'failed', 'cancelled']);
 
 /**
@@ -59,7 +33,18 @@ export function isTerminal(event) {
  * @returns {RunState}
  */
 export function emptyState(runId) {
-  return { id: runId, status: 'queued', steps: [], last_event_id: 0, error_code: null, error_message: null };
+  return {
+    id: runId,
+    status: 'queued',
+    steps: [],
+    last_event_id: 0,
+    total_tokens: 0,
+    error_code: null,
+    error_message: null,
+    started_at: null,
+    completed_at: null,
+    cancelled_by: null,
+  };
 }
 
 /**
@@ -79,7 +64,8 @@ export function stateFromSnapshot(snapshot) {
 
 /**
  * The state after `event`, a new object; the same object where the event is already contained in it, so that state
- * never runs backwards. An event about a step that the run does not have only moves `last_event_id`.
+ * never runs backwards. An event without id, a part of a reset, is folded whatever came before. One about a step that
+ * the run does not have changes no step, but for `queued`, which adds it.
  * @param {RunState} state
  * @param {RunEvent} event
  * @returns {RunState}
@@ -88,8 +74,8 @@ export function applyEvent(state, event) {
   if (event.id !== null && event.id <= state.last_event_id) return state;
   const next = { ...state, last_event_id: event.id ?? state.last_event_id };
   if (isTerminal(event)) return { ...next, ...ending(event.payload) };
-  if (event.type === 'queued') return { ...next, steps: withStep(state.steps, event.payload) };
-  next.steps = state.steps.map((step) => (step.id === event.payload.step_id ? changed(step, event) : step));
+  next.steps = event.type === 'queued' ? withStep(state.steps, event.payload) : changed(state.steps, event);
+  next.total_tokens = next.steps.reduce((total, step) => total + step.tokens_used, 0);
   if (event.type === 'running' && state.status === 'queued') {
     next.status = 'running';
     next.started_at = event.payload.at ?? null;
@@ -98,14 +84,14 @@ export function applyEvent(state, event) {
 }
 
 function ending(payload) {
-  const completed_at = payload.at ?? null;
-  if (!payload.error) return { status: 'completed', completed_at };
+  const ended = { heartbeat_age_s: null, completed_at: payload.at ?? null };
+  if (!payload.error) return { ...ended, status: 'completed' };
   return {
+    ...ended,
     status: payload.error_code === 'CANCELLED' ? 'cancelled' : 'failed',
     error_code: payload.error_code ?? null,
     error_message: payload.message ?? null,
     cancelled_by: payload.cancelled_by ?? null,
-    completed_at,
   };
 }
 
@@ -119,47 +105,51 @@ function withStep(steps, payload) {
     progress_pct: 0,
     progress_label: null,
     attempt: 0,
+    tokens_used: 0,
     artifact_id: null,
     error_code: null,
     error_message: null,
-    ...AT_REST,
+    started_at: null,
+    completed_at: null,
     cached: false,
     reused: false,
+    ...NOT_UNDER_WAY,
   };
   return [...steps, step].sort((a, b) => a.position - b.position);
 }
 
-function changed(step, { type, payload }) {
-  switch (type) {
-    case 'running':
-      return {
-        ...step,
-        status: 'running',
-        progress_pct: payload.progress_pct,
-        progress_label: payload.progress_label ?? null,
-        attempt: payload.attempt ?? step.attempt,
-        retry_at: payload.retry_at ?? null,
-        reason: payload.reason ?? null,
-        stalled: payload.stalled === true,
-      };
-    case 'complete':
-      return {
-        ...step,
-        ...AT_REST,
-        status: 'completed',
-        progress_pct: 100,
-        artifact_id: payload.artifact_id ?? null,
-        cached: payload.cached === true,
-        reused: payload.reused === true,
-      };
-    default:
-      return {
-        ...step,
-        ...AT_REST,
-        status: payload.error_code === 'STEP_CANCELLED' ? 'cancelled' : 'failed',
-        error_code: payload.error_code ?? null,
-        error_message: payload.message,
-        reason: payload.reason ?? null,
-      };
-  }
+function changed(steps, { type, payload }) {
+  return steps.map((step) => (step.id === payload.step_id ? { ...step, ...CHANGES[type]?.(payload, step) } : step));
 }
+
+const CHANGES = {
+  running: (payload, step) => ({
+    status: 'running',
+    progress_pct: payload.progress_pct,
+    progress_label: payload.progress_label ?? null,
+    attempt: payload.attempt ?? step.attempt,
+    started_at: step.started_at ?? payload.at ?? null,
+    retry_at: payload.retry_at ?? null,
+    reason: payload.reason ?? null,
+    stalled: payload.stalled === true,
+    progress_age_s: payload.stalled === true ? step.progress_age_s : 0,
+  }),
+  complete: (payload) => ({
+    ...NOT_UNDER_WAY,
+    status: 'completed',
+    progress_pct: 100,
+    tokens_used: payload.tokens_used ?? 0,
+    artifact_id: payload.artifact_id ?? null,
+    cached: payload.cached === true,
+    reused: payload.reused === true,
+    completed_at: payload.at ?? null,
+  }),
+  error: (payload) => ({
+    ...NOT_UNDER_WAY,
+    status: payload.error_code === 'STEP_CANCELLED' ? 'cancelled' : 'failed',
+    error_code: payload.error_code ?? null,
+    error_message: payload.message ?? null,
+    reason: payload.reason ?? null,
+    completed_at: payload.at ?? null,
+  }),
+};

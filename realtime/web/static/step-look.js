@@ -1,14 +1,9 @@
 /**
  * How a step looks on its card. Pure.
  *
- * @typedef {import('./apply-event.js').StepState} StepState
+ * @typedef {import('./run-client.js').StepState} StepState
  *
- * @typedef {object} StepLook
- * @property {'queued'|'running'|'complete'|'error'} status
- * @property {string} chip what stands for the status, where that says too little; else empty
- * @property {boolean} paused nothing moves at the moment
- * @property {string} label what it does; shown while it runs
- * @property {string} message what came of it
+ * @typedef {Object<string, ?string>} CardAttributes what `<agent-status-card>` is given; null: it has no such attribute
  */
 
 const STATUS = { queued: 'queued', running: 'running', completed: 'complete', failed: 'error', cancelled: 'error' };
@@ -17,24 +12,37 @@ const CACHED = 'Answered from the cache.';
 
 /**
  * @param {StepState} step
- * @returns {StepLook}
+ * @param {string} name of its agent, for people
+ * @returns {CardAttributes} every attribute that a card can have, so that none of the state before stays
  */
-export function lookOf(step) {
+export function cardAttributes(step, name) {
   const status = STATUS[step.status] ?? 'queued';
   const chip = chipOf(step);
   return {
+    'agent-type': step.agent_type,
+    name,
     status,
+    progress: String(step.progress_pct),
     chip,
-    paused: status === 'running' && chip !== '',
-    label: step.retry_at ? waiting(step) : (step.progress_label ?? ''),
-    message: status === 'complete' ? origin(step) : (step.error_message ?? ''),
+    paused: present(chip !== null),
+    label: (step.retry_at ? waiting(step) : step.progress_label) || null,
+    message: (status === 'complete' ? origin(step) : step.error_message) || null,
+    attempt: step.attempt > 0 ? String(step.attempt) : null,
+    cached: present(step.cached),
+    reused: present(step.reused),
+    tokens: step.tokens_used > 0 ? String(step.tokens_used) : null,
   };
 }
 
+function present(fact) {
+  return fact ? '' : null;
+}
+
+/** What stands for the status, where that says too little. */
 function chipOf(step) {
   if (step.status === 'cancelled') return 'Cancelled';
   if (step.retry_at) return 'Waiting';
-  return step.stalled ? 'Stalled' : '';
+  return step.stalled ? 'Stalled' : null;
 }
 
 function waiting({ progress_label: label, retry_at: at, reason }) {
@@ -45,5 +53,5 @@ function waiting({ progress_label: label, retry_at: at, reason }) {
 
 function origin({ reused, cached }) {
   if (reused) return REUSED;
-  return cached ? CACHED : '';
+  return cached ? CACHED : null;
 }

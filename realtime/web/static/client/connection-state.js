@@ -1,0 +1,37 @@
+/**
+ * How a watch is connected, since when and why not: what of its `Connection` is not counted anew each time.
+ *
+ * @typedef {import('../run-client.js').Connection} Connection
+ */
+export class ConnectionState {
+  #now;
+  #state = 'connecting';
+  #since;
+  #reason = null;
+
+  /** @param {() => number} now milliseconds since 1970 */
+  constructor(now) {
+    this.#now = now;
+    this.#since = now();
+  }
+
+  /** @returns {Pick<Connection, 'state'|'since'|'reason'>} */
+  get known() {
+    return { state: this.#state, since: this.#since, reason: this.#reason };
+  }
+
+  /** There is no connection; another will come. @param {{offline: boolean, draining: boolean}} loss */
+  lose({ offline, draining }) {
+    if (draining) this.#reason = 'draining';
+    this.become(offline ? 'offline' : 'reconnecting');
+  }
+
+  /** @param {Connection['state']} state */
+  become(state) {
+    this.#state = state;
+    if (state === 'live') {
+      this.#since = null;
+      this.#reason = null;
+    } else this.#since ??= this.#now();
+  }
+}

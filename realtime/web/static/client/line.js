@@ -1,0 +1,171 @@
+/**
+ * The one line of a client to its server, for all that it watches: a WebSocket; SSE where that cannot be had or keeps
+ * failing, until a WebSocket can be had again. It stands while something is watched.
+ *
+ * @typedef {import('./run-watch.js').RunViewer} RunViewer
+ * @typedef {import('./project-watch.js').ProjectViewer} ProjectViewer
+ * @typedef {import('./link.js').Loss} Loss
+ *
+ * @typedef {object} Server
+ * @property {string} url its origin
+ * @property {any} token as the application gave it
+ * @property {?string} clientId
+ * @property {import('./server-clock.js').ServerClock} clock
+ * @property {any} env
+ */
+import { SocketCarrier } from './socket-carrier.js';
+import { StreamCarrier } from './stream-carrier.js';
+
+const MISSES_BEFORE_SSE = 2;
+const FAILURES_BEFORE_SSE = 5;
+const WEBSOCKET_AGAIN_MS = 5 * 60_000;
+
+export class Line {
+  #server;
+  /** @type {Set<RunViewer>} */
+  #viewers = new Set();
+  /** @type {Set<RunViewer>} who wants nothing for now */
+  #paused = new Set();
+  /** @type {Set<ProjectViewer>} */
+  #projects = new Set();
+  #carrier;
+  /** A WebSocket that is tried beside SSE. */
+  #trial = null;
+  #trialAt = 0;
+  #misses = 0;
+  #stopListening = [];
+
+  /** @param {Server} server */
+  constructor(server) {
+    this.#server = server;
+    const possible = server.env.WebSocket !== undefined;
+    this.#carrier = possible ? this.#socket() : this.#streams();
+    if (!possible) this.#trialAt = Infinity;
+  }
+
+  /** @returns {'websocket'|'sse'} in use, or to be tried next */
+  get transport() {
+    return this.#carrier.transport;
+  }
+
+  /** Follow a run from the viewer's cursor; again, where it is followed already. */
+  follow(viewer) {
+    this.#paused.delete(viewer);
+    this.#viewers.add(viewer);
+    this.#listen();
+    this.#carrier.follow(viewer);
+  }
+
+  /** Follow nothing for the viewer until it asks again. */
+  pause(viewer) {
+    this.#viewers.delete(viewer);
+    this.#paused.add(viewer);
+    this.#carrier.leave(viewer);
+  }
+
+  leave(viewer) {
+    this.#viewers.delete(viewer);
+    this.#paused.delete(viewer);
+    this.#carrier.leave(viewer);
+    this.#closeIfUnused();
+  }
+
+  /** List the runs of a project. */
+  followProject(viewer) {
+    this.#projects.add(viewer);
+    this.#listen();
+    this.#carrier.followProject(viewer);
+  }
+
+  leaveProject(viewer) {
+    this.#projects.delete(viewer);
+    this.#carrier.leaveProject(viewer);
+    this.#closeIfUnused();
+  }
+
+  /** @param {RunViewer} viewer @param {number} eventId everything up to it has been handled */
+  ack(viewer, eventId) {
+    this.#carrier.ack(viewer, eventId);
+  }
+
+  /** The server answers over HTTP: reason enough to try a WebSocket, where that has not been done for a while. */
+  reached() {
+    if (this.transport === 'sse' && this.#server.env.now() >= this.#trialAt) this.#try();
+  }
+
+  #listen() {
+    if (this.#stopListening.length > 0) return;
+    const { env } = this.#server;
+    this.#stopListening = [
+      env.listen('online', () => this.#carrier.hurry()),
+      env.listen('offline', () => this.#carrier.despair()),
+      env.listen('visibilitychange', () => env.hidden() || this.#carrier.hurry()),
+    ];
+  }
+
+  #closeIfUnused() {
+    if (this.#viewers.size + this.#paused.size + this.#projects.size > 0) return;
+    this.#stopListening.forEach((stop) => stop());
+    this.#stopListening = [];
+    this.#endTrial();
+    this.#carrier.close();
+  }
+
+  #socket() {
+    const isTrial = () => socket === this.#trial;
+    const socket = new SocketCarrier(this.#server, {
+      welcomed: () => isTrial() && this.#adopt(),
+      lost: (loss) => (isTrial() ? this.#endTrial() : this.#judge(loss)),
+      impossible: () => (isTrial() ? this.#endTrial() : this.#fallBack(Infinity)),
+      ended: () => isTrial() && this.#endTrial(),
+    });
+    return socket;
+  }
+
+  #streams() {
+    return new StreamCarrier(this.#server, {
+      lost: ({ brought }) => brought || this.#try(),
+      reached: () => this.reached(),
+    });
+  }
+
+  /** WebSockets that bring nothing may be tried again as soon as HTTP does; those that keep breaking may not. */
+  #judge({ brought, attempts, waitMs }) {
+    this.#misses = brought ? 0 : this.#misses + 1;
+    const now = this.#server.env.now();
+    if (this.#misses >= MISSES_BEFORE_SSE) this.#fallBack(now, { attempts, waitMs });
+    else if (attempts >= FAILURES_BEFORE_SSE) this.#fallBack(now + WEBSOCKET_AGAIN_MS, { attempts, waitMs });
+  }
+
+  #fallBack(trialAt, before) {
+    this.#trialAt = trialAt;
+    this.#misses = 0;
+    this.#carryBy(this.#streams(), before);
+  }
+
+  #try() {
+    if (this.#trial !== null || this.#trialAt === Infinity) return;
+    this.#trialAt = this.#server.env.now() + WEBSOCKET_AGAIN_MS;
+    this.#trial = this.#socket();
+    this.#trial.open();
+  }
+
+  #endTrial() {
+    this.#trial?.close();
+    this.#trial = null;
+  }
+
+  /** What was tried works: it carries everything from now on. */
+  #adopt() {
+    const socket = this.#trial;
+    this.#trial = null;
+    this.#carryBy(socket);
+  }
+
+  #carryBy(carrier, before) {
+    this.#carrier.close();
+    this.#carrier = carrier;
+    for (const viewer of [...this.#viewers]) carrier.follow(viewer, before);
+    for (const viewer of [...this.#projects]) carrier.followProject(viewer);
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * Keeps one connection: opens it, lets go of it when nothing is heard for too long, waits, opens it again.
+ *
+ * @typedef {import('../run-client.js').Ending} Ending
+ *
+ * @typedef {object} LinkOwner
+ * @property {(token: ?string, link: Link) => ?{close(): void}} dial open a connection, which reports to the link
+ *   until it is closed or has reported its end; null: the link was closed instead
+ * @property {(loss: Loss) => void} lost the connection is gone; another is opened after `waitMs`
+ * @property {() => void} retrying the wait for that is cut short
+ * @property {(ending: Ending) => void} ended there will be no other
+ *
+ * @typedef {object} Loss
+ * @property {boolean} brought anything at all was heard over the connection
+ * @property {boolean} offline the browser says so, or several attempts in a row brought no progress
+ * @property {boolean} draining the server said that it restarts
+ * @property {number} attempts in a row without progress
+ * @property {number} waitMs until the next
+ */
+
+const FIRST_SIGN_MS = 10_000;
+const HEARTBEAT_S = 15;
+const SILENT_HEARTBEATS = 3;
+const OFFLINE_AFTER_ATTEMPTS = 4;
+const NO_TOKEN = { reason: 'forbidden', code: 'NOT_AUTHENTICATED', message: 'There is no token to sign in with.' };
+
+/** What a link does: nothing, wait to open, open, be open. */
+const IDLE = 'idle';
+const WAITING = 'waiting';
+const OPENING = 'opening';
+const OPEN = 'open';
+
+export class Link {
+  #owner;
+  #identity;
+  #backoff;
+  #env;
+  #phase = IDLE;
+  #connection = null;
+  /** The one timer: until the silence is too long while connected, until the next attempt while not. */
+  #timer = null;
+  #heardAt = 0;
+  #silenceMs = HEARTBEAT_S * SILENT_HEARTBEATS * 1000;
+  #drainingMs = null;
+  #denied = NO_TOKEN;
+  /** Another one for each attempt, so that a token that comes late for one is not used for the next. */
+  #attempt = null;
+
+  /**
+   * @param {LinkOwner} owner
+   * @param {import('./identity.js').Identity} identity
+   * @param {import('./pacing.js').Backoff} backoff
+   * @param {any} env
+   */
+  constructor(owner, identity, backoff, env) {
+    this.#owner = owner;
+    this.#identity = identity;
+    this.#backoff = backoff;
+    this.#env = env;
+  }
+
+  /**
+   * Have a connection; once is enough.
+   * @param {number} [afterMs]
+   */
+  open(afterMs = 0) {
+    if (this.#phase !== IDLE) return;
+    if (afterMs > 0) this.#wait(afterMs);
+    else this.#dial();
+  }
+
+  /** Have none. Nothing is reported after it. */
+  close() {
+    this.#phase = IDLE;
+    this.#env.clearTimeout(this.#timer);
+    this.#attempt = null;
+    const connection = this.#connection;
+    this.#connection = null;
+    connection?.close();
+  }
+
+  /** There is reason to believe in the network: do not wait any longer, nor for what has been silent for too long. */
+  hurry() {
+    if (this.#phase === OPEN && this.#env.now() - this.#heardAt >= this.#silenceMs) this.#abandon();
+    if (this.#phase !== WAITING) return;
+    this.#owner.retrying();
+    this.#dial();
+  }
+
+  /** True while there is no connection and none is being opened. */
+  get waiting() {
+    return this.#phase === WAITING;
+  }
+
+  /** The connection says: something arrived, or it stands. */
+  alive() {
+    this.#heardAt = this.#env.now();
+    if (this.#phase === OPEN) return;
+    this.#phase = OPEN;
+    this.#watch(this.#silenceMs);
+  }
+
+  /** It says: the server knows who this is. */
+  accepted() {
+    this.#identity.accept();
+  }
+
+  /** It says: there was progress, or a quiet server said something. */
+  progressed() {
+    this.#backoff.reset();
+  }
+
+  /** It says: a quiet server says something every so many seconds. */
+  pace(seconds) {
+    if (!(seconds > 0)) return;
+    this.#silenceMs = seconds * SILENT_HEARTBEATS * 1000;
+    this.#watch(this.#silenceMs);
+  }
+
+  /** It says: the server will restart; come back after this time. */
+  draining(milliseconds) {
+    this.#drainingMs = milliseconds;
+  }
+
+  /** It says: gone; worth trying again. */
+  lost() {
+    this.#connection = null;
+    this.#attempt = null;
+    const brought = this.#phase === OPEN;
+    const draining = this.#drainingMs !== null;
+    const waitMs = (this.#drainingMs ?? 0) + this.#backoff.next();
+    this.#wait(waitMs);
+    const { attempts } = this.#backoff;
+    const offline = !this.#env.online() || attempts > OFFLINE_AFTER_ATTEMPTS;
+    this.#owner.lost({ brought, offline, draining, attempts, waitMs });
+  }
+
+  /** It says: the server does not let this user in. Another token may help. */
+  denied(ending) {
+    if (!this.#identity.refuse()) {
+      this.ended(ending);
+      return;
+    }
+    this.#denied = ending;
+    this.lost();
+  }
+
+  /** It says: there is no sense in another. */
+  ended(ending) {
+    this.#connection = null;
+    this.close();
+    this.#owner.ended(ending);
+  }
+
+  #dial() {
+    this.#env.clearTimeout(this.#timer);
+    this.#phase = OPENING;
+    this.#drainingMs = null;
+    if (!this.#identity.byToken) {
+      this.#connect(null);
+      return;
+    }
+    const attempt = {};
+    this.#attempt = attempt;
+    const ifWanted = (then) => (value) => this.#attempt === attempt && then(value);
+    this.#identity.token().then(
+      ifWanted((token) => (token === null ? this.ended(this.#denied) : this.#connect(token))),
+      ifWanted(() => this.lost()),
+    );
+  }
+
+  #connect(token) {
+    this.#watch(FIRST_SIGN_MS);
+    this.#connection = this.#owner.dial(token, this);
+  }
+
+  #wait(ms) {
+    this.#phase = WAITING;
+    this.#setTimer(ms, () => this.#dial());
+  }
+
+  #watch(ms) {
+    this.#heardAt = this.#env.now();
+    this.#setTimer(ms, () => this.#listen(ms));
+  }
+
+  /** What arrives only moves `heardAt`: a timer for each of many messages would cost more than they do. */
+  #listen(ms) {
+    const silentMs = this.#env.now() - this.#heardAt;
+    if (silentMs >= ms) this.#abandon();
+    else this.#setTimer(Math.min(ms, ms - silentMs), () => this.#listen(ms));
+  }
+
+  #abandon() {
+    this.#connection?.close();
+    this.lost();
+  }
+
+  #setTimer(ms, callback) {
+    this.#env.clearTimeout(this.#timer);
+    this.#timer = this.#env.setTimeout(callback, ms);
+  }
+}

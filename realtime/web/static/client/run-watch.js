@@ -1,0 +1,267 @@
+/**
+ * One run, followed: what `client.watch` gives. `run-client.d.ts` has the contract.
+ *
+ * @typedef {import('../run-client.js').Connection} Connection
+ * @typedef {import('../run-client.js').Ending} Ending
+ *
+ * @typedef {object} RunViewer one who follows a run, as the line sees it; it may leave whenever it is told something
+ * @property {string} runId
+ * @property {() => ?number} cursor everything up to it is here; null: nothing, not even from an earlier client of this name
+ * @property {(start: {snapshot: any, cursor: number, head: number, reset: ?string}) => void} take here the subscription
+ *   begins; `reset`: why what was known before is to be forgotten
+ * @property {() => void} streaming here a subscription begins of which no more is known
+ * @property {(event: import('../run-client.js').RunEvent) => boolean} event true: it was progress
+ * @property {(reset: {reason: string, cursor: number}) => void} resetting events without id follow, then one with the
+ *   id `cursor`: together they are the state
+ * @property {(error: import('./frames.js').MalformedFrameError) => void} malformed
+ * @property {() => void} finished every event of the run has been sent
+ * @property {(ending: Ending) => void} refused
+ * @property {(loss: {offline: boolean, draining: boolean}) => void} lost there is no connection; another will come
+ */
+import { isTerminal } from '../apply-event.js';
+import { ConnectionState } from './connection-state.js';
+import { FINISHED } from './endings.js';
+import { AckPacer } from './pacing.js';
+import { RunLog } from './run-log.js';
+import { RunReader } from './run-reader.js';
+
+export class RunWatch extends EventTarget {
+  #line;
+  #onClose;
+  #log;
+  #acks;
+  #connection;
+  #shown;
+  /** @type {?RunReader} */
+  #reader = null;
+  #handled;
+  #carried = false;
+  #paused = false;
+  #complete = false;
+  #closed = false;
+  #ending = null;
+  #ended;
+  #settle;
+
+  /**
+   * @param {string} runId
+   * @param {{after?: number, snapshot?: import('../run-client.js').RunState}} known
+   * @param {import('./line.js').Line} line
+   * @param {any} env
+   * @param {(watch: RunWatch) => void} onClose
+   * @throws {TypeError} the snapshot is none
+   */
+  constructor(runId, known, line, env, onClose) {
+    super();
+    this.#viewer.runId = runId;
+    this.#line = line;
+    this.#onClose = onClose;
+    this.#log = new RunLog(runId, known, this.#logOwner);
+    this.#handled = this.#log.cursor;
+    this.#connection = new ConnectionState(env.now);
+    this.#acks = new AckPacer((eventId) => line.ack(this.#viewer, eventId), env);
+    this.#ended = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    line.follow(this.#viewer);
+    this.#shown = this.#mark;
+  }
+
+  get runId() {
+    return this.#viewer.runId;
+  }
+
+  get state() {
+    return this.#log.state;
+  }
+
+  get cursor() {
+    return this.#handled;
+  }
+
+  /** @returns {Connection} */
+  get connection() {
+    const { transport } = this.#line;
+    return { ...this.#connection.known, transport, cursor: this.#handled, head: this.#log.head };
+  }
+
+  /** @returns {?Ending} */
+  get ending() {
+    return this.#ending;
+  }
+
+  /** @returns {Promise<?Ending>} */
+  get ended() {
+    return this.#ended;
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#leave();
+    this.#reader?.close();
+    this.#settle(null);
+  }
+
+  /** There is one for all loops: what one of them has taken the others do not get. */
+  [Symbol.asyncIterator]() {
+    if (this.#reader === null) {
+      this.#reader = new RunReader(this.#readerOwner);
+      if (this.#closed) this.#reader.end(this.#ending);
+    }
+    return this.#reader;
+  }
+
+  #viewer = {
+    runId: '',
+    cursor: () => this.#log.cursor,
+    take: (start) => this.#take(start),
+    streaming: () => this.#begin(),
+    event: (event) => this.#receive(event),
+    resetting: (reset) => this.#log.resetting(reset),
+    malformed: (error) => this.#dispatch('malformed', { reason: error.message, data: error.data }),
+    finished: () => {
+      if (this.#log.ended || !this.#log.repair()) this.#finish();
+    },
+    refused: (ending) => this.#end(ending),
+    lost: (loss) => this.#lose(loss),
+  };
+
+  #logOwner = {
+    changed: (state) => this.#dispatch('state', state),
+    happened: (event) => this.#deliver('event', event),
+    forgotten: (reset) => this.#deliver('reset', reset),
+    missing: () => {
+      this.#carried = false;
+      this.#line.follow(this.#viewer);
+    },
+  };
+
+  #readerOwner = {
+    handled: (item) => {
+      this.#handle(item);
+      if (this.#complete) this.#finish();
+    },
+    drained: () => this.#resume(),
+    left: () => this.close(),
+  };
+
+  #take(start) {
+    this.#log.breakOff();
+    try {
+      this.#log.take(start);
+    } catch (error) {
+      const data = JSON.stringify(start.snapshot)?.slice(0, 200) ?? '';
+      this.#dispatch('malformed', { reason: error.message, data });
+    }
+    this.#handled ??= this.#log.cursor;
+    this.#begin();
+  }
+
+  #begin() {
+    this.#carried = true;
+    this.#acks.repeat();
+    this.#show();
+  }
+
+  #receive(event) {
+    if (this.#reader?.full) {
+      this.#pause();
+      return false;
+    }
+    this.#carried = true;
+    const progress = this.#log.add(event);
+    if (progress && isTerminal(event)) this.#finish();
+    this.#show();
+    return progress;
+  }
+
+  #deliver(type, item) {
+    this.#dispatch(type, item);
+    if (this.#closed) return;
+    if (this.#reader === null) this.#handle(item);
+    else this.#reader.add(item);
+  }
+
+  #handle(item) {
+    const reset = item.type === 'reset';
+    this.#handled = reset ? item.cursor : item.id;
+    if (reset) this.#acks.forget();
+    this.#acks.add(this.#handled);
+    this.#show();
+  }
+
+  /** Nothing is kept for a consumer that is too slow but its place in the log. */
+  #pause() {
+    this.#paused = true;
+    this.#line.pause(this.#viewer);
+    this.#show();
+  }
+
+  #resume() {
+    if (!this.#paused || this.#closed) return;
+    this.#paused = false;
+    this.#carried = false;
+    this.#line.follow(this.#viewer);
+  }
+
+  /** Everything has arrived; it is over when all of that has been handled. */
+  #finish() {
+    this.#complete = true;
+    if (this.#reader === null || this.#reader.idle) this.#end(FINISHED);
+  }
+
+  #end(ending) {
+    if (this.#closed) return;
+    this.#ending = ending;
+    this.#leave();
+    this.#reader?.end(ending);
+    this.#emit('ended', ending);
+    this.#settle(ending);
+  }
+
+  #leave() {
+    this.#closed = true;
+    this.#acks.close();
+    this.#line.leave(this.#viewer);
+    this.#onClose(this);
+    this.#connection.become('closed');
+    this.#emit('connection', this.connection);
+  }
+
+  /** Once everything is here, it does not matter whether there is a connection. */
+  #lose(loss) {
+    this.#carried = false;
+    this.#log.breakOff();
+    if (this.#complete) return;
+    this.#connection.lose(loss);
+    this.#show();
+  }
+
+  #show() {
+    if (this.#closed) return;
+    if (this.#carried || this.#paused) this.#connection.become(this.#behind ? 'catching-up' : 'live');
+    const mark = this.#mark;
+    if (mark === this.#shown) return;
+    this.#shown = mark;
+    this.#emit('connection', this.connection);
+  }
+
+  get #behind() {
+    return this.#paused || (this.#log.cursor ?? 0) < (this.#log.head ?? 0);
+  }
+
+  /** What is worth telling when it changes: how far the watch is only while it catches up. */
+  get #mark() {
+    const { state, transport, reason, cursor, head } = this.connection;
+    return [state, transport, reason, ...(state === 'catching-up' ? [cursor, head] : [])].join();
+  }
+
+  /** A listener may have closed this watch a moment ago. */
+  #dispatch(type, detail) {
+    if (!this.#closed) this.#emit(type, detail);
+  }
+
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

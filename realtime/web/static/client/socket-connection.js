@@ -1,0 +1,94 @@
+/**
+ * One WebSocket of subprotocol `runcast.v1`: frames out, checked frames in. It says who this is by itself.
+ *
+ * @typedef {object} FrameListener
+ * @property {(frame: Object<string, any>) => void} frame
+ * @property {(error: MalformedFrameError, runId: any) => void} malformed `runId`: the run it says to be about
+ */
+import { refusal } from './endings.js';
+import { MalformedFrameError, parseFrame } from './frames.js';
+
+const SUBPROTOCOL = 'runcast.v1';
+const OPEN = 1;
+const DENIED_BY_CLOSE = { 4401: 'NOT_AUTHENTICATED', 4403: 'FORBIDDEN' };
+
+/** Reports to its link until it is closed or lost, then never again. */
+export class SocketConnection {
+  #socket;
+  #link;
+  #listener;
+  #why = null;
+
+  /**
+   * @param {import('./line.js').Server} server
+   * @param {?string} token
+   * @param {import('./link.js').Link} link
+   * @param {FrameListener} listener
+   * @throws {Error} there is no WebSocket to be had
+   */
+  constructor(server, token, link, listener) {
+    this.#link = link;
+    this.#listener = listener;
+    const url = new URL('/api/v1/ws', server.url);
+    url.protocol = url.protocol.replace('http', 'ws');
+    this.#socket = new server.env.WebSocket(url.href, SUBPROTOCOL);
+    this.#socket.onopen = () => this.#introduce(token);
+    this.#socket.onmessage = (message) => this.#receive(message.data);
+    this.#socket.onclose = (close) => this.#lost(close);
+  }
+
+  /** Send a frame; without an open socket it goes nowhere. */
+  send(frame) {
+    if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify(frame));
+  }
+
+  /** A fresher token of the same user, in place. */
+  authenticate(token) {
+    this.send({ op: 'authenticate', token });
+  }
+
+  /** Leave. */
+  close() {
+    this.#detach();
+    this.#socket.close(1000);
+  }
+
+  /** Without a cookie the server says nothing before it has heard something: then that it knows nobody. */
+  #introduce(token) {
+    if (token === null) this.send({ op: 'ping' });
+    else this.authenticate(token);
+  }
+
+  #receive(data) {
+    this.#link.alive();
+    let frame = null;
+    try {
+      frame = parseFrame(data);
+      if (frame.op === 'error') this.#refused(frame);
+      else this.#listener.frame(frame);
+    } catch (error) {
+      if (!(error instanceof MalformedFrameError)) throw error;
+      this.#listener.malformed(error, frame?.run_id);
+    }
+  }
+
+  /** A failing server may not even close: leave it. Other fatal errors end by its close. */
+  #refused(frame) {
+    if (frame.code === 'INTERNAL') {
+      this.close();
+      this.#link.lost();
+    } else if (frame.fatal) this.#why = String(frame.message);
+    else this.#listener.frame(frame);
+  }
+
+  #lost(close) {
+    this.#detach();
+    const code = DENIED_BY_CLOSE[close.code];
+    if (code === undefined) this.#link.lost();
+    else this.#link.denied(refusal({ code, message: this.#why ?? close.reason }));
+  }
+
+  #detach() {
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+  }
+}

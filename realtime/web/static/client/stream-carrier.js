@@ -1,0 +1,117 @@
+/**
+ * Carries runs over SSE, one stream for each. It lists no projects: who wants that has to ask.
+ *
+ * @typedef {import('./link.js').Loss} Loss
+ * @typedef {import('./run-watch.js').RunViewer} RunViewer
+ */
+import { EventSourceStream } from './event-source-stream.js';
+import { FetchStream } from './fetch-stream.js';
+import { Identity } from './identity.js';
+import { Link } from './link.js';
+import { Backoff } from './pacing.js';
+import { RunMessages } from './run-messages.js';
+
+/** Browsers allow a server six connections over HTTP/1.1, all tabs together, and requests need one, too. */
+const STREAMS = 4;
+
+export class StreamCarrier {
+  #server;
+  #owner;
+  /** @type {Map<RunViewer, ?Link>} in the order in which they wait; null: it has no stream yet */
+  #streams = new Map();
+
+  /**
+   * @param {import('./line.js').Server} server
+   * @param {{lost: (loss: Loss) => void, reached: () => void}} owner `reached`: the server answers
+   */
+  constructor(server, owner) {
+    this.#server = server;
+    this.#owner = owner;
+  }
+
+  get transport() {
+    return 'sse';
+  }
+
+  /**
+   * Follow a run from the viewer's cursor; again, where it is followed already.
+   * @param {RunViewer} viewer
+   * @param {{attempts?: number, waitMs?: number}} [before] what there was before, where this takes its place
+   */
+  follow(viewer, before = {}) {
+    this.#streams.get(viewer)?.close();
+    this.#streams.set(viewer, null);
+    this.#fill(before);
+  }
+
+  leave(viewer) {
+    this.#streams.get(viewer)?.close();
+    this.#streams.delete(viewer);
+    this.#fill();
+  }
+
+  followProject(viewer) {
+    viewer.unavailable();
+  }
+
+  leaveProject() {}
+
+  /** SSE has no way back. */
+  ack() {}
+
+  /** There is reason to believe in the network again. */
+  hurry() {
+    for (const link of this.#links) link.hurry();
+  }
+
+  /** The network is gone. */
+  despair() {
+    for (const [viewer, link] of this.#streams) {
+      if (link?.waiting) viewer.lost({ offline: true, draining: false });
+    }
+  }
+
+  /** Have no stream until there is something to follow again. */
+  close() {
+    for (const link of this.#links) link.close();
+    this.#streams.clear();
+  }
+
+  get #links() {
+    return [...this.#streams.values()].filter((link) => link !== null);
+  }
+
+  #fill(before = {}) {
+    let free = STREAMS - this.#links.length;
+    for (const [viewer, link] of [...this.#streams]) {
+      if (free <= 0) return;
+      if (link !== null) continue;
+      this.#open(viewer, before);
+      free -= 1;
+    }
+  }
+
+  #open(viewer, { attempts, waitMs }) {
+    const { token, env } = this.#server;
+    const owner = {
+      dial: (held, link) => this.#dial(viewer, held, link),
+      lost: (loss) => {
+        viewer.lost(loss);
+        this.#owner.lost(loss);
+      },
+      retrying: () => viewer.lost({ offline: false, draining: false }),
+      ended: (ending) => (ending.reason === 'finished' ? viewer.finished() : viewer.refused(ending)),
+    };
+    const link = new Link(owner, new Identity(token), new Backoff(env.random, attempts), env);
+    this.#streams.set(viewer, link);
+    link.open(waitMs);
+  }
+
+  #dial(viewer, token, link) {
+    const messages = new RunMessages(viewer, link, this.#owner.reached);
+    const byFetch = token !== null || this.#server.env.EventSource === undefined;
+    return byFetch
+      ? new FetchStream(this.#server, viewer, link, messages, token)
+      : new EventSourceStream(this.#server, viewer, link, messages);
+  }
+}

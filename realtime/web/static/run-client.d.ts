@@ -1,0 +1,278 @@
+/**
+ * Types of `run-client.js`: runs of a Runcast server, started, watched live and cancelled from any page.
+ *
+ * Times in states and payloads are RFC 3339, UTC, with milliseconds; sizes of waits are milliseconds.
+ */
+
+export type RunStatus = 'queued' | 'running' | 'completed' | 'failed' | 'cancelled';
+export type PipelineMode = 'sequential' | 'parallel';
+
+/** One agent of a run, as the REST snapshot has it. */
+export interface StepState {
+  readonly id: string;
+  readonly agent_type: string;
+  /** From 1 up. */
+  readonly position: number;
+  readonly status: RunStatus;
+  /** 0 to 100; never falls within an attempt. */
+  readonly progress_pct: number;
+  readonly progress_label: string | null;
+  /** 0: not started. */
+  readonly attempt: number;
+  readonly tokens_used: number;
+  readonly artifact_id: string | null;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+  readonly started_at: string | null;
+  readonly completed_at: string | null;
+  /** While it waits for another attempt: when that begins. */
+  readonly retry_at: string | null;
+  /** Why it waits, or why it failed where that is finer than its code. */
+  readonly reason: string | null;
+  readonly stalled: boolean;
+  readonly cached: boolean;
+  readonly reused: boolean;
+  /** Seconds since its last progress, when this was read; null: not under way. */
+  readonly progress_age_s: number | null;
+}
+
+/** A run as of event `last_event_id`: what REST answers, and what folding its events gives. */
+export interface RunState {
+  readonly id: string;
+  readonly project_id?: string;
+  readonly status: RunStatus;
+  readonly pipeline_mode?: PipelineMode;
+  readonly agents_selected?: readonly string[];
+  /** By position. */
+  readonly steps: readonly StepState[];
+  readonly last_event_id: number;
+  readonly total_tokens: number;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+  readonly started_by?: string;
+  readonly created_at?: string;
+  readonly started_at: string | null;
+  readonly completed_at: string | null;
+  readonly retry_of?: string | null;
+  readonly cancelled_by: string | null;
+  readonly heartbeat_age_s?: number | null;
+  readonly server_time?: string;
+}
+
+/** One line of a list of runs. */
+export interface RunSummary {
+  readonly id: string;
+  readonly project_id: string;
+  readonly status: RunStatus;
+  readonly pipeline_mode: PipelineMode;
+  readonly agents_selected: readonly string[];
+  /** 0 to 100, over all steps. */
+  readonly progress_pct: number;
+  readonly steps_completed: number;
+  readonly steps_total: number;
+  readonly last_event_id: number;
+  readonly total_tokens: number;
+  readonly error_code: string | null;
+  readonly error_message: string | null;
+  readonly started_by: string;
+  readonly created_at: string;
+  readonly started_at: string | null;
+  readonly completed_at: string | null;
+  readonly retry_of: string | null;
+}
+
+/** One fact about a run, as both wires carry it. */
+export interface RunEvent {
+  /** 1, 2, 3 … without a gap; null only for a part of a reset over SSE. */
+  readonly id: number | null;
+  readonly type: 'queued' | 'running' | 'complete' | 'error';
+  readonly run_id: string;
+  readonly payload: Readonly<Record<string, any>>;
+}
+
+/** Instead of events: what was known is to be forgotten, `state` is the run now, events after `cursor` follow. */
+export interface RunReset {
+  readonly type: 'reset';
+  readonly run_id: string;
+  readonly reason: string;
+  readonly cursor: number;
+  readonly state: RunState;
+}
+
+/**
+ * Why nothing more comes. `finished`: every event of the run has been handled. `forbidden`: the server does not let
+ * this user watch (`code` NOT_AUTHENTICATED or FORBIDDEN). `gone`: there is no such run.
+ */
+export interface Ending {
+  readonly reason: 'finished' | 'forbidden' | 'gone';
+  /** Of the server, stable for programs; empty for `finished`. */
+  readonly code: string;
+  /** For people. */
+  readonly message: string;
+}
+
+export type Transport = 'websocket' | 'sse';
+
+/**
+ * - `connecting`: nothing has been heard yet.
+ * - `catching-up`: connected; events up to `head` are on their way, `cursor` of them are here.
+ * - `live`: everything that has happened is here, and what happens arrives.
+ * - `reconnecting`: the line was lost a moment ago; the next attempt is on its way.
+ * - `offline`: the browser says so, or several attempts in a row brought nothing. Still trying.
+ * - `closed`: nothing is asked for any more.
+ */
+export type ConnectionState = 'connecting' | 'catching-up' | 'live' | 'reconnecting' | 'offline' | 'closed';
+
+export interface Connection {
+  readonly state: ConnectionState;
+  readonly transport: Transport;
+  /** While not `live`: since when (milliseconds since 1970, the browser's clock); null while live. */
+  readonly since: number | null;
+  /** The last event id handled; null: none, and nothing known of the run. */
+  readonly cursor: number | null;
+  /** The newest event id known to exist; null: not known. */
+  readonly head: number | null;
+  /** Why the line was lost, where the server said so: `draining` while it restarts. */
+  readonly reason: 'draining' | null;
+}
+
+export interface Malformed {
+  readonly reason: string;
+  /** The beginning of what could not be read. */
+  readonly data: string;
+}
+
+interface RunWatchEventMap {
+  state: CustomEvent<RunState>;
+  event: CustomEvent<RunEvent>;
+  connection: CustomEvent<Connection>;
+  reset: CustomEvent<RunReset>;
+  malformed: CustomEvent<Malformed>;
+  ended: CustomEvent<Ending>;
+}
+
+/**
+ * One run, followed across lost connections, server restarts and transports, each event exactly once and in order.
+ *
+ * As an async iterator it gives every event and every reset; an event counts as handled, and is acknowledged, when the
+ * next is asked for. Without an iterator an event counts as handled when the listeners of `event` have returned.
+ * A consumer that is slower than the run holds up nobody: beyond a bound the watch stops reading and goes on from its
+ * cursor later.
+ */
+export interface RunWatch extends EventTarget, AsyncIterable<RunEvent | RunReset> {
+  readonly runId: string;
+  /** Never runs backwards, except by a reset. */
+  readonly state: RunState;
+  readonly cursor: number | null;
+  readonly connection: Connection;
+  /** null: not yet. */
+  readonly ending: Ending | null;
+  /** Settles with the ending; never rejects. After `close` it settles with null. */
+  readonly ended: Promise<Ending | null>;
+  /** Stop following. Idempotent; nothing but `connection` `closed` is dispatched after it. */
+  close(): void;
+  /**
+   * Ends normally after the terminal event, or after `close`.
+   * @throws {WatchEndedError} the server says no
+   */
+  [Symbol.asyncIterator](): AsyncIterator<RunEvent | RunReset>;
+  addEventListener<K extends keyof RunWatchEventMap>(
+    type: K, listener: (event: RunWatchEventMap[K]) => void, options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+/** A watch that is iterated ended with `forbidden` or `gone`. */
+export class WatchEndedError extends Error {
+  readonly ending: Ending;
+}
+
+interface ProjectWatchEventMap {
+  runs: CustomEvent<readonly RunSummary[]>;
+  ended: CustomEvent<Ending>;
+}
+
+/**
+ * The newest runs of a project, kept as they are. Over the WebSocket they are told by the server; where there is
+ * none, or the role does not include watching live, they are asked for every few seconds.
+ */
+export interface ProjectWatch extends EventTarget {
+  readonly projectId: string;
+  /** Newest first. */
+  readonly runs: readonly RunSummary[];
+  close(): void;
+  addEventListener<K extends keyof ProjectWatchEventMap>(
+    type: K, listener: (event: ProjectWatchEventMap[K]) => void, options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions,
+  ): void;
+}
+
+export interface RunClientOptions {
+  /** Where the server is; the page's own origin by default. */
+  url?: string | URL;
+  /**
+   * For a page of another origin, which has no cookie of the server: the token, or a function that fetches one. The
+   * function is called for each connection and request that needs one, before the token expires, and with
+   * `{ refused: true }` after the server has refused the one before.
+   */
+  token?: string | ((why: { refused: boolean }) => string | Promise<string>);
+  /** Whose runs `start`, `snapshot`, `cancel` and `retry` mean; by default the first of the user's projects. */
+  projectId?: string;
+  /** Up to 64 characters, stable for one viewer: without a cursor a watch goes on after what this client acknowledged. */
+  clientId?: string;
+}
+
+export interface RequestOptions {
+  projectId?: string;
+}
+
+export interface StartOptions extends RequestOptions {
+  mode?: PipelineMode;
+  /** A UUID; asking again with the same id starts nothing twice. By default a fresh one for each call. */
+  runId?: string;
+  /** false: ask the model even what it was asked before. */
+  useCache?: boolean;
+}
+
+/** The server refused, or could not be reached (`status` 0); `message` is for people. */
+export class RequestError extends Error {
+  readonly status: number;
+  readonly code: string;
+  /** True where the request may have been obeyed although no answer came. */
+  readonly unknownOutcome: boolean;
+}
+
+/** One server. Any number of runs are watched over one connection, which is opened by the first `watch`. */
+export class RunClient {
+  constructor(options?: RunClientOptions);
+  readonly url: string;
+  /** The server's clock now, in milliseconds since 1970; this computer's until the server has told its own. */
+  now(): number;
+  /**
+   * Follow a run: from what `snapshot` or `after` say, else from where `clientId` was, else from the first event.
+   * Watching one run twice gives two watches, which share what they acknowledge. Beyond what the server allows on one
+   * connection (64 runs), or beyond 4 over SSE, a watch is `connecting` until another has ended.
+   */
+  watch(runId: string, options?: { after?: number; snapshot?: RunState }): RunWatch;
+  /** The runs of a project, kept as they are; `runs`: what is known of them already. */
+  watchProject(projectId: string, options?: { runs?: readonly RunSummary[] }): ProjectWatch;
+  /** The run as it is now. @throws {RequestError} */
+  snapshot(runId: string, options?: RequestOptions): Promise<RunState>;
+  /** Start a run of these agents. @throws {RequestError} */
+  start(agents: readonly string[], options?: StartOptions): Promise<RunState>;
+  /** End the run; it stays as it is where it has ended. @throws {RequestError} */
+  cancel(runId: string, options?: RequestOptions): Promise<RunState>;
+  /** Do again, in a new run, what a run did not complete. @throws {RequestError} */
+  retry(runId: string, options?: RequestOptions & { newRunId?: string }): Promise<RunState>;
+  /** End every watch and the connection. Idempotent. */
+  close(): void;
+}
+
+/** The state after `event`, a new object; the same object where `event` is already contained in it. Pure. */
+export function applyEvent(state: RunState, event: RunEvent): RunState;
+/** A run of which nothing is known yet. */
+export function emptyState(runId: string): RunState;

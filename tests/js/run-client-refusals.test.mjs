@@ -1,0 +1,57 @@
+import { deepEqual, equal } from 'node:assert/strict';
+import { test } from 'node:test';
+import { RUN, World, live } from './fakes.mjs';
+
+test('a refusal ends it with what the server says', () => {
+  const cases = [['RUN_NOT_FOUND', 'gone'], ['FORBIDDEN', 'forbidden'], ['BAD_FRAME', 'gone']];
+  for (const [code, reason] of cases) {
+    const { world, seen } = live();
+    world.socket.receive({ op: 'error', run_id: RUN, code, message: 'no', fatal: false });
+    deepEqual([seen.of('ended'), world.due, world.socket.closedWith], [[{ reason, code, message: 'no' }], null, 1000]);
+  }
+});
+
+test('a refusal is known by what it answers where it names no run', () => {
+  const world = new World();
+  const watch = world.client().watch('no-uuid');
+  world.socket.welcome();
+  const [{ ref }] = world.socket.of('subscribe');
+  world.socket.receive({ op: 'error', ref, code: 'BAD_FRAME', message: 'subscribe: no UUID', fatal: false });
+  deepEqual([watch.ending.reason, watch.ending.code], ['gone', 'BAD_FRAME']);
+});
+
+test('a close code of policy ends it with the words of the error before', () => {
+  for (const [close, code] of [[4401, 'NOT_AUTHENTICATED'], [4403, 'FORBIDDEN']]) {
+    const { world, seen } = live();
+    world.socket.receive({ op: 'error', code, message: 'The token has expired.', fatal: true });
+    world.socket.lose(close, 'forbidden');
+    deepEqual(seen.of('ended'), [{ reason: 'forbidden', code, message: 'The token has expired.' }]);
+    equal(world.due, null);
+  }
+});
+
+test('an error about something else changes nothing', () => {
+  const { world, watch } = live();
+  for (const about of [{}, { run_id: RUN }, { run_id: 'another' }]) {
+    world.socket.receive({ op: 'error', code: 'ACK_AHEAD', message: 'not yet', fatal: false, ...about });
+  }
+  equal(watch.connection.state, 'live');
+});
+
+test('somebody who is signed in nowhere is told so at once', () => {
+  const world = new World();
+  const watch = world.client().watch(RUN);
+  world.socket.open();
+  deepEqual(world.socket.sent, [{ op: 'ping' }]);
+  const message = 'the first frame must be authenticate';
+  world.socket.receive({ op: 'error', code: 'NOT_AUTHENTICATED', message, fatal: true });
+  world.socket.lose(4401);
+  equal(watch.ending.code, 'NOT_AUTHENTICATED');
+});
+
+test('too many is no refusal for good', () => {
+  const { world, watch } = live();
+  world.socket.receive({ op: 'error', code: 'TOO_MANY', message: 'later', fatal: true });
+  world.socket.lose(4429);
+  deepEqual([watch.connection.state, world.due], ['reconnecting', 500]);
+});

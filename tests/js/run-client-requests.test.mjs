@@ -1,0 +1,124 @@
+import { deepEqual, equal, match, rejects, throws } from 'node:assert/strict';
+import { test } from 'node:test';
+import { RequestError, RunClient } from '../../realtime/web/static/run-client.js';
+import { PROJECT, RUN, World, snapshot, welcome } from './fakes.mjs';
+
+const RUNS = `/api/v1/projects/${PROJECT}/agent-runs`;
+const SERVER_TIME = '2026-11-23T12:00:00.000Z';
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+function withAnswers(answers, options = { projectId: PROJECT }) {
+  const world = new World();
+  world.answers.push(...answers);
+  return { world, client: world.client(options) };
+}
+
+const path = ({ url }) => new URL(url).pathname;
+
+test('the snapshot of a run is asked for with the cookie', async () => {
+  const { world, client } = withAnswers([[200, snapshot(7)]]);
+  equal((await client.snapshot(RUN)).last_event_id, 7);
+  const [{ url, method, credentials, headers }] = world.asked;
+  equal(url, `https://runcast.test${RUNS}/${RUN}`);
+  deepEqual([method, credentials, headers], [undefined, 'same-origin', undefined]);
+});
+
+test('a run is started with what is wanted and an id of its own', async () => {
+  const { world, client } = withAnswers([[201, snapshot()], [201, snapshot()]]);
+  await client.start(['ba_consultant'], { mode: 'parallel', useCache: false, runId: RUN });
+  const [{ method, headers, body }] = world.asked;
+  deepEqual([path(world.asked[0]), method, headers], [RUNS, 'POST', { 'Content-Type': 'application/json' }]);
+  const wanted = { agents_selected: ['ba_consultant'], pipeline_mode: 'parallel', run_id: RUN, use_cache: false };
+  deepEqual(JSON.parse(body), wanted);
+  await client.start(['ba_consultant']);
+  const { run_id, ...rest } = JSON.parse(world.asked[1].body);
+  deepEqual(rest, { agents_selected: ['ba_consultant'] });
+  match(run_id, UUID);
+});
+
+test('a run is cancelled and done again', async () => {
+  const { world, client } = withAnswers([[200, snapshot()], [201, snapshot()], [201, snapshot()]]);
+  await client.cancel(RUN);
+  await client.retry(RUN, { newRunId: RUN });
+  await client.retry(RUN, { projectId: 'p2' });
+  const elsewhere = `/api/v1/projects/p2/agent-runs/${RUN}/retry`;
+  deepEqual(world.asked.map(path), [`${RUNS}/${RUN}/cancel`, `${RUNS}/${RUN}/retry`, elsewhere]);
+  deepEqual([world.asked[0].body, JSON.parse(world.asked[1].body)], [undefined, { run_id: RUN }]);
+  match(JSON.parse(world.asked[2].body).run_id, UUID);
+});
+
+test('the first project is meant where none is named, and asked for once', async () => {
+  const projects = [200, { projects: [{ id: PROJECT }, { id: 'p2' }] }];
+  const { world, client } = withAnswers([503, projects, [200, snapshot()], [200, snapshot()]], {});
+  await rejects(client.snapshot(RUN), { status: 503 });
+  await client.snapshot(RUN);
+  await client.snapshot(RUN);
+  const expected = ['/api/v1/projects', '/api/v1/projects', `${RUNS}/${RUN}`, `${RUNS}/${RUN}`];
+  deepEqual(world.asked.map(path), expected);
+});
+
+test('somebody without a project is told so', async () => {
+  const { client } = withAnswers([[200, { projects: [] }]], {});
+  await rejects(client.start(['x']), { name: 'RequestError', status: 404, code: 'PROJECT_NOT_FOUND' });
+});
+
+test('a refusal has the status, the code and the words of the server', async () => {
+  const { world, client } = withAnswers([[409, { error: 'NOT_RETRIABLE', message: 'It is not over.' }], 502]);
+  const told = { status: 409, code: 'NOT_RETRIABLE', message: 'It is not over.', unknownOutcome: false };
+  const refused = client.retry(RUN);
+  await rejects(refused, told);
+  await rejects(refused, RequestError);
+  await rejects(client.cancel(RUN), { status: 502, code: '', message: 'The server answered 502.' });
+  world.answers.push([200, undefined]);
+  await rejects(client.cancel(RUN), { status: 200, message: 'The server answered 200.' }, 'that was not the server');
+});
+
+test('without an answer nobody knows whether it was obeyed', async () => {
+  const { client } = withAnswers([new TypeError('network error')]);
+  await rejects(client.start(['x']), { status: 0, code: 'UNREACHABLE', unknownOutcome: true });
+});
+
+test('a token travels in a header, and another one after a refusal', async () => {
+  const asked = [];
+  const tokens = ['t1', 't2'];
+  const token = ({ refused }) => {
+    asked.push(refused);
+    return tokens.shift();
+  };
+  const options = { url: 'https://elsewhere.test', projectId: PROJECT, token };
+  const { world, client } = withAnswers([[401, {}], [201, snapshot()]], options);
+  await client.start(['x']);
+  deepEqual(world.asked.map(({ headers }) => headers.Authorization), ['Bearer t1', 'Bearer t2']);
+  deepEqual([asked, world.asked[0].url], [[false, true], `https://elsewhere.test${RUNS}`]);
+});
+
+test('a token that is refused for good is an error', async () => {
+  const denied = [401, { error: 'NOT_AUTHENTICATED', message: 'no' }];
+  const answers = [denied, denied];
+  for (const token of ['t1', () => 't1', ({ refused }) => (refused ? 't2' : 't1')]) {
+    const { client } = withAnswers(answers, { projectId: PROJECT, token });
+    await rejects(client.cancel(RUN), { status: 401, code: 'NOT_AUTHENTICATED' });
+  }
+  const { world, client } = withAnswers([], { projectId: PROJECT, token: () => Promise.reject(new Error('down')) });
+  await rejects(client.cancel(RUN), { status: 0, code: 'NO_TOKEN', unknownOutcome: false });
+  equal(world.asked.length, 0);
+});
+
+test('the clock is the server\'s as soon as the server has told it', async () => {
+  const { world, client } = withAnswers([[200, snapshot(2, { server_time: SERVER_TIME })]]);
+  equal(client.now(), world.now);
+  await client.snapshot(RUN);
+  equal(client.now(), Date.parse(SERVER_TIME));
+  world.now += 5_000;
+  equal(client.now(), Date.parse(SERVER_TIME) + 5_000);
+  client.watch(RUN);
+  world.socket.open();
+  world.socket.receive({ ...welcome, server_time: '2026-11-23T13:00:00.000Z' });
+  equal(client.now(), Date.parse('2026-11-23T13:00:00.000Z'));
+  client.close();
+});
+
+test('without a page it has to be told which server', () => {
+  equal(new RunClient({ url: new URL('http://127.0.0.1:8000/x') }).url, 'http://127.0.0.1:8000');
+  throws(() => new RunClient(), TypeError);
+});
