@@ -19,8 +19,10 @@ from realtime.endpoints.documents import documents_blueprint
 from realtime.endpoints.events import events_blueprint
 from realtime.endpoints.failures import count_failures
 from realtime.endpoints.inbound import BoundedWebsocket
+from realtime.endpoints.material import material_blueprint
 from realtime.endpoints.ops import metrics_blueprint, ops_blueprint
 from realtime.endpoints.pages import pages_blueprint
+from realtime.endpoints.return_path import sign_in_path
 from realtime.endpoints.runs import runs_blueprint
 from realtime.endpoints.session import session_blueprint
 from realtime.endpoints.socket import socket_blueprint
@@ -47,6 +49,7 @@ def create_app(backend: Backend) -> Quart:
         socket_blueprint,
         session_blueprint,
         pages_blueprint,
+        material_blueprint,
         ops_blueprint,
         description_blueprint,
     ):
@@ -105,7 +108,7 @@ async def _refuse(error: RefusedError) -> Response:
     if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
         return error_answer(error)
     if error.status == 401:
-        return Response(status=303, headers={"Location": "/sign-in"})
+        return Response(status=303, headers={"Location": sign_in_path(request.full_path.removesuffix("?"))})
     page = await render_template("error.html", status=error.status, code=error.code, message=error.message)
     return Response(page, error.status, retry_headers(error))
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 BENCHMARKS = ROOT / "scripts" / "benchmarks"
 PLACES = (
     ROOT,
-    *(ROOT / "tests" / name for name in ("", "contracts", "realtime")),
+    *(ROOT / "tests" / name for name in ("", "contracts", "realtime", "browser")),
     BENCHMARKS,
     BENCHMARKS / "servers",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TypedDict
 
 import msgspec
@@ -12,6 +13,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from realtime.endpoints.answers import answer, read_body
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import check_own_origin
+from realtime.endpoints.return_path import page_path
 from realtime.ports import RefusedError
 from realtime.tokens import COOKIE, InvalidTokenError, Principal, hash_code
 
@@ -56,7 +58,7 @@ def session_blueprint(backend: Backend) -> Blueprint:
 
     @blueprint.get("/sign-in")
     async def show_sign_in() -> str:
-        return await render_template("sign_in.html", code=request.args.get("code", ""), error="")
+        return await _sign_in_page(request.args, code=request.args.get("code", ""))
 
     @blueprint.post("/sign-in")
     async def sign_in() -> Response | WerkzeugResponse:
@@ -66,9 +68,8 @@ def session_blueprint(backend: Backend) -> Blueprint:
             token = await _spend(backend, form.get("code", "")) or form.get("token", "").strip()
             principal = await _read_token(backend, token)
         except RefusedError as error:
-            page = await render_template("sign_in.html", code="", error=error.message)
-            return Response(page, error.status)
-        response = redirect("/", 303)
+            return Response(await _sign_in_page(form, error=error.message), error.status)
+        response = redirect(page_path(form.get("next", "")), 303)
         _set_cookie(backend, response, token, principal)
         return response
 
@@ -80,6 +81,11 @@ def session_blueprint(backend: Backend) -> Blueprint:
         return response
 
     return blueprint
+
+
+async def _sign_in_page(told: Mapping[str, str], *, code: str = "", error: str = "") -> str:
+    """The page to sign in at; ``told`` says under ``next`` where that leads."""
+    return await render_template("sign_in.html", code=code, error=error, next=page_path(told.get("next", "")))
 
 
 async def _spend(backend: Backend, code: str) -> str | None:

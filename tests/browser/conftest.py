@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from live_server import LiveServer
+from chromium import CHROMIUM_FLAGS, find_chromium
+from live_server import VIEWER, LiveServer, member, session_of
 from playwright.sync_api import BrowserContext, Page, expect
 from project_page import ProjectPage
 from proxy import Proxy
 from staged_model import Stage
 
-from realtime.ports import User
 from realtime.roles import Role
-from realtime.tokens import COOKIE
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
+OF_THE_NETWORK = ("console: Failed to load resource", "console: WebSocket connection to", "console: Access to ")
 
 HERE = Path(__file__).parent
 
@@ -41,12 +28,6 @@ def pytest_ignore_collect(config: pytest.Config) -> bool | None:
     asked = config.invocation_params
     named = [asked.dir / argument.partition("::")[0] for argument in asked.args if not argument.startswith("-")]
     return None if any(path.resolve().is_relative_to(HERE) for path in (asked.dir, *named)) else True
-
-
-def find_chromium() -> str | None:
-    """The Chromium of ``RUNCAST_CHROMIUM``, else the system's; None: Playwright's own, if it has one."""
-    found = (shutil.which(name) for name in CHROMIUM_NAMES)
-    return os.environ.get("RUNCAST_CHROMIUM") or next(filter(None, found), None)
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +44,15 @@ def base_url() -> None:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
+def server_settings() -> dict[str, Any]:
+    """The server's settings beyond the usual; a test parametrizes them."""
+    return {}
+
+
+@pytest.fixture
+def server(tmp_path: Path, server_settings: dict[str, Any]) -> Iterator[LiveServer]:
     """A server with one document, whose agents wait for the test's cues."""
-    stage = Stage()
-    server = LiveServer(tmp_path / "home", stage)
+    server = LiveServer(tmp_path / "home", Stage(), **server_settings)
     server.start()
     server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
     yield server
@@ -97,20 +83,15 @@ def context(context: BrowserContext) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def sign_in(server: LiveServer, context: BrowserContext) -> None:
-    """The browser's cookie of the local user; ports share it."""
-    cookie = {"name": COOKIE, "value": server.home.issue_token(), "domain": "127.0.0.1", "path": "/"}
-    context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Lax"}])
+    """The browser's cookie of the local user."""
+    context.add_cookies([session_of(server)])
 
 
 @pytest.fixture
 def viewer(server: LiveServer) -> str:
     """The token of somebody who may look at the project, and no more."""
-    home = server.home
-    accounts = home.store.accounts
-    record = server.call(accounts.ensure_user(home.user.tenant, "viewer@example.test"))
-    server.call(accounts.set_member(home.user.tenant, home.project_id, record.id, Role.VIEWER))
-    user = User(tenant=home.user.tenant, id=record.id, email=record.email)
-    return home.backend.tokens.issue(user, home.settings.session_ttl_s)
+    user = member(server, VIEWER, Role.VIEWER)
+    return server.home.backend.tokens.issue(user, server.home.settings.session_ttl_s)
 
 
 @pytest.fixture
@@ -120,6 +101,19 @@ def complaints(context: BrowserContext) -> list[str]:
     context.on("weberror", lambda error: heard.append(f"uncaught: {error.error}"))
     context.on("console", lambda message: message.type == "error" and heard.append(f"console: {message.text}"))
     return heard
+
+
+@pytest.fixture
+def provoked() -> None:
+    """The test breaks the line, or asks for what is refused: what the browser by itself says of that is expected."""
+
+
+@pytest.fixture(autouse=True)
+def no_complaints(request: pytest.FixtureRequest, complaints: list[str]) -> Iterator[None]:
+    """No test is fine while the browser complains."""
+    yield
+    expected = OF_THE_NETWORK if "provoked" in request.fixturenames else ()
+    assert [heard for heard in complaints if not heard.startswith(expected)] == []
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The real server in a thread of its own, its home in a folder of the test's, its agents on a stage."""
+"""The real server in a thread of its own, its home in a folder of the test's, its agents on a stage or their own."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from typing import Any, TypeVar
 
 from staged_model import Stage, StagedModel
 
+from realtime.ports import User
+from realtime.roles import Role
 from realtime.server import serve
 from realtime.settings import Settings
+from realtime.tokens import COOKIE
 from realtime.wiring import Home
 
 Result = TypeVar("Result")
 START_S = 20
+VIEWER = "viewer@example.test"
 
 
 class LiveServer:
-    """Starts, stops, and starts again at the same address. ``settings`` are those beyond the usual."""
+    """Starts, stops, and starts again at the same address. ``settings`` are those beyond the usual.
 
-    def __init__(self, home: Path, stage: Stage, **settings: Any) -> None:
-        self.stage = stage
+    Agents wait for the cues of ``stage``; without one, they do what they always do.
+    """
+
+    def __init__(self, home: Path, stage: Stage | None, **settings: Any) -> None:
+        self._model = None if stage is None else StagedModel(stage)
+        self.stage = stage or Stage()
         self.url = ""
         self.home: Home
         usual = {"home": home, "retry_delays_s": (), "heartbeat_s": 15.0, "log_level": "warning"}
@@ -68,10 +76,25 @@ class LiveServer:
             Settings(**self._settings, port=self._port),
             ready=self._accepting,
             stop=self._stop,
-            model=StagedModel(self.stage),
+            model=self._model,
         )
 
     def _accepting(self, url: str, home: Home) -> None:
         self.url, self.home = url, home
         self._port = int(url.rpartition(":")[2])
         self._ready.set()
+
+
+def member(server: LiveServer, email: str, role: Role) -> User:
+    """Whoever has that address, with that role in the project from now on."""
+    home = server.home
+    accounts = home.store.accounts
+    record = server.call(accounts.ensure_user(home.user.tenant, email))
+    server.call(accounts.set_member(home.user.tenant, home.project_id, record.id, role))
+    return User(tenant=home.user.tenant, id=record.id, email=record.email)
+
+
+def session_of(server: LiveServer) -> dict[str, Any]:
+    """The cookie of the local user, for a browser on this machine; ports share it."""
+    cookie = {"name": COOKIE, "value": server.home.issue_token(), "domain": "127.0.0.1", "path": "/"}
+    return {**cookie, "httpOnly": True, "sameSite": "Lax"}

@@ -24,8 +24,10 @@ class ProjectPage:
         self.page = page
         self.url = url
         self.project_id = project_id
-        self.connection = page.locator("[data-part=connection]")
-        self.banner = page.locator("#run [data-part=banner]")
+        self.run = page.locator("#run")
+        self.connection = self.part("connection")
+        self.banner = self.part("banner")
+        self.said = page.locator("#announcements")
         self.toast = page.get_by_text(SUCCESS)
         self.cards = page.locator("agent-status-card")
         self.start_button = page.locator("#start button[type=submit]")
@@ -48,6 +50,10 @@ class ProjectPage:
         expect(self.connection).to_have_text("Live")
         return self.page.url.rpartition("/")[2]
 
+    def part(self, name: str) -> Locator:
+        """That part of the run's section."""
+        return self.run.locator(f"[data-part={name}]")
+
     def card(self, agent_type: str) -> Locator:
         """The status card of that agent."""
         return self.page.locator(f"agent-status-card[agent-type={agent_type}]")
@@ -65,6 +71,17 @@ class ProjectPage:
     def expect_unreloaded(self) -> None:
         """The mark is still there."""
         assert self.page.evaluate("globalThis.unreloaded") is True
+
+    def hide(self) -> None:
+        """Have the tab be one that nobody looks at: it says so, and gets no frames to draw in."""
+        self.page.evaluate(
+            """() => {
+                Object.defineProperty(document, 'hidden', { get: () => true });
+                Object.defineProperty(document, 'visibilityState', { get: () => 'hidden' });
+                globalThis.requestAnimationFrame = () => 0;
+                document.dispatchEvent(new Event('visibilitychange'));
+            }"""
+        )
 
     def freeze_time(self) -> None:
         """From here on, time in the page only passes by `let_pass`."""

@@ -29,6 +29,10 @@ class Proxy:
     def cut(self) -> None:
         """Break every connection now, and each new one, until `heal`."""
         self.refuse(b"")
+        self.break_all()
+
+    def break_all(self) -> None:
+        """Break every connection now; new ones are as before."""
         self._call(self._break_all)
 
     def refuse(self, beginning: bytes) -> None:

@@ -8,13 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from orchestrator.errors import ModelError
-from orchestrator.ports import ModelChunk, ModelProgress, ModelRequest, ModelText
+from orchestrator.ports import ModelChunk, ModelProgress, ModelRequest, ModelText, ModelUsage
 
 ANSWERS = {
     "ba_consultant": "# Coverage matrix\n\n| Requirement | Source |\n|---|---|\n| <b>REQ-1</b> & more | shop.md:3 |",
     "qa_consultant": "# Checklist\n\n- [ ] Pay by invoice",
     "automation_consultant": "// Checkout\nimport { test } from '@playwright/test';",
 }
+
+TOKENS = 1204
+"""What each answer costs."""
 
 Act = Callable[[], ModelChunk | None]
 """What the model does next: an answer's part, None at its end, or raise."""
@@ -41,6 +44,7 @@ class Stage:
         for agent_type in agent_types:
             answer = ANSWERS[agent_type]
             self._cue(agent_type, lambda answer=answer: ModelText(answer))
+            self._cue(agent_type, lambda: ModelUsage(TOKENS))
             self._cue(agent_type, lambda: None)
 
     def fail(self, agent_type: str, message: str) -> None:

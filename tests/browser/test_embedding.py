@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
+from embedding import Site
 from live_server import LiveServer
 from playwright.sync_api import Error, Page
 from staged_model import Stage
 
 from realtime.tokens import COOKIE
+
+pytestmark = pytest.mark.usefixtures("provoked")
 
 READ = """async ({ url, token }) => {
   const answer = await fetch(url, { headers: { Authorization: `Bearer ${token}` } });
@@ -52,27 +52,12 @@ BLINDLY = """async (url) => {
 }"""
 
 
-class _Blank(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def elsewhere() -> Iterator[str]:
     """The origin of a site with blank pages; to the browser another site than the server's."""
-    site = ThreadingHTTPServer(("127.0.0.1", 0), _Blank)
-    thread = threading.Thread(target=site.serve_forever, name="elsewhere")
-    thread.start()
-    yield f"http://localhost:{site.server_port}"
-    site.shutdown()
-    thread.join()
-    site.server_close()
+    site = Site()
+    yield site.origin
+    site.close()
 
 
 @pytest.fixture

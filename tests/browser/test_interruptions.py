@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 from live_server import LiveServer
@@ -17,16 +16,14 @@ from realtime.events import RunKey
 
 AGENTS = ("ba_consultant", "qa_consultant")
 LONG_WAIT_S = 600.0
+CACHING = {"retry_delays_s": (0.05,), "llm_base_url": "http://127.0.0.1:9/v1", "llm_model": "staged"}
+"""Answers are only kept of a model that costs something; nobody asks that one, for the stage stands in for it."""
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
-    """A server with one document, whose agents wait for the test's cues; a failed step waits for very long."""
-    server = LiveServer(tmp_path / "home", Stage(), retry_delays_s=(LONG_WAIT_S,))
-    server.start()
-    server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
-    yield server
-    server.stop()
+def server_settings() -> dict[str, Any]:
+    """A failed step waits for very long."""
+    return {"retry_delays_s": (LONG_WAIT_S,)}
 
 
 def cancel(server: LiveServer, run_id: str) -> None:
@@ -46,7 +43,7 @@ def test_waiting_step_says_until_when_and_why_and_stands_still(project_page: Pro
         expect(card.locator(".subtitle")).to_have_text(
             re.compile(r"^Attempt 1 failed, trying again in 600 s \(at .*\d.*\): The model does not answer\.$")
         )
-        assert card.locator(".icon").evaluate("icon => getComputedStyle(icon).animationPlayState") == "paused"
+        assert card.locator(".icon").evaluate("icon => getComputedStyle(icon).animationName") == "none"
         project_page.page.reload()
 
 
@@ -95,3 +92,22 @@ def test_retried_run_shows_what_it_kept(server: LiveServer, project_page: Projec
     project_page.expect_card("qa_consultant", "running")
     stage.finish("qa_consultant")
     expect(project_page.toast).to_be_visible()
+
+
+@pytest.mark.parametrize("server_settings", [CACHING], ids=["caching"])
+def test_step_tried_again_and_answer_from_the_cache_say_so(project_page: ProjectPage, stage: Stage) -> None:
+    """The second attempt has its badge and its place on the timeline; what was answered before is marked as such."""
+    project_page.start(*AGENTS)
+    stage.finish("ba_consultant")
+    stage.fail("qa_consultant", "no answer")
+    card = project_page.expect_card("qa_consultant", "running")
+    expect(card.locator(".badges")).to_contain_text("Attempt 2")
+    track = project_page.part("timeline").locator("li", has_text="QA consultant")
+    expect(track.locator("rect")).to_have_count(2)
+    expect(track).to_contain_text(re.compile("Attempt 1 · 0:0. · failed: no answer"))
+    expect(track).to_contain_text(re.compile("Attempt 2 · 0:0. · running"))
+    stage.fail("qa_consultant", "no answer")
+    expect(project_page.banner).to_be_visible()
+    project_page.start(*AGENTS)
+    expect(project_page.expect_card("ba_consultant", "complete").locator(".badges")).to_contain_text("Cached")
+    project_page.expect_card("qa_consultant", "running")

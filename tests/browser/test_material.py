@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
-from project_page import ARTIFACTS_URL, ProjectPage
+from live_server import LiveServer
+from playwright.sync_api import Browser, Page, expect
+from project_page import ARTIFACTS_URL, RUN_URL, ProjectPage
 from staged_model import ANSWERS, Stage
+
+from realtime.events import RunKey
+from realtime.ports import RunRequest
+
+
+async def completed(server: LiveServer, agent: str) -> str:
+    """The id of a run of that agent, over by now."""
+    home = server.home
+    request = RunRequest(agents_selected=(agent,))
+    run = await home.backend.runs.start_run(home.user.tenant, home.project_id, request, home.user.id)
+    server.stage.finish(agent)
+    async with asyncio.timeout(10):
+        while run.status != "completed":
+            await asyncio.sleep(0.01)
+            found = await home.backend.runs.get_run(RunKey(home.user.tenant, run.id))
+            assert found is not None
+            run = found
+    return run.id
 
 
 @pytest.fixture
-def artifacts_page(project_page: ProjectPage, stage: Stage) -> Page:
-    """The artifacts of a run of one agent, reached as everybody does."""
-    project_page.start("ba_consultant")
-    stage.finish("ba_consultant")
-    expect(project_page.page).to_have_url(ARTIFACTS_URL)
-    return project_page.page
+def artifacts_page(server: LiveServer, sign_in: None, page: Page) -> Page:
+    """The artifacts of a run of one agent."""
+    run_id = server.call(completed(server, "ba_consultant"))
+    page.goto(f"{server.url}/projects/{server.home.project_id}/artifacts?run_id={run_id}")
+    return page
 
 
 def test_upload_several_documents_lists_each(project_page: ProjectPage, tmp_path: Path) -> None:
@@ -34,7 +53,9 @@ def test_upload_several_documents_lists_each(project_page: ProjectPage, tmp_path
     expect(section.locator("li", has_text="billing.md")).to_contain_text("10 B")
 
 
-def test_upload_refused_names_the_file_and_keeps_the_others(project_page: ProjectPage, tmp_path: Path) -> None:
+def test_upload_refused_names_the_file_and_keeps_the_others(
+    project_page: ProjectPage, tmp_path: Path, provoked: None
+) -> None:
     """One file that cannot be taken does not keep the others out."""
     (tmp_path / "huge.md").write_bytes(b"x" * 5_300_000)
     (tmp_path / "fine.md").write_text("REQ-2: new")
@@ -45,7 +66,9 @@ def test_upload_refused_names_the_file_and_keeps_the_others(project_page: Projec
     expect(section.locator("li", has_text="fine.md")).to_be_visible()
 
 
-def test_upload_refusal_is_forgotten_when_the_next_thing_is_done(project_page: ProjectPage, tmp_path: Path) -> None:
+def test_upload_refusal_is_forgotten_when_the_next_thing_is_done(
+    project_page: ProjectPage, tmp_path: Path, provoked: None
+) -> None:
     """It names its file once, and does not stand beside a later upload or run."""
     (tmp_path / "empty.md").write_text("")
     (tmp_path / "fine.md").write_text("REQ-2: new")
@@ -95,48 +118,50 @@ def test_document_size_is_the_same_before_and_after_an_upload(project_page: Proj
     expect(section.locator("li")).to_have_text(drawn, use_inner_text=True)
 
 
-def test_artifacts_of_a_run_open_with_the_first_agents(project_page: ProjectPage, stage: Stage) -> None:
-    """They are in the order of the agents; on a wide screen the first is open, on a narrow one the list is seen."""
+def test_artifacts_of_a_run_open_with_the_first_agents(
+    project_page: ProjectPage, stage: Stage, complaints: list[str]
+) -> None:
+    """They are in the order of the agents, laid out or highlighted; on a narrow screen the list is seen, then the one
+    that is chosen."""
     page = project_page.page
-    project_page.start("ba_consultant", "qa_consultant")
-    stage.finish("ba_consultant", "qa_consultant")
+    project_page.start("ba_consultant", "automation_consultant")
+    stage.finish("ba_consultant", "automation_consultant")
     expect(page).to_have_url(ARTIFACTS_URL)
-    links = page.locator("[data-artifact-id]")
+    links, listed = page.locator("[data-artifact-id]"), page.url
     expect(links.first).to_contain_text("Coverage matrix")
     expect(links.first).to_have_attribute("aria-current", "true")
-    expect(page.locator("pre")).to_have_text(f"{ANSWERS['ba_consultant']}\n")
+    expect(page.locator(".prose td").first).to_have_text("<b>REQ-1</b> & more")
+    expect(page.locator(".prose b")).to_have_count(0)
     links.nth(1).click()
-    expect(page.locator("pre")).to_have_text(f"{ANSWERS['qa_consultant']}\n")
+    expect(links.nth(1)).to_have_attribute("aria-current", "true")
+    expect(page.locator("pre .keyword").first).to_have_text("import")
+    assert "?run_id=" in page.url
     page.set_viewport_size({"width": 360, "height": 740})
-    page.goto(page.url.partition("#")[0])
-    page.reload()
+    expect(page.locator("#artifact-title")).to_be_in_viewport()
+    page.get_by_role("link", name="Artifacts of this run").click()
+    expect(page).to_have_url(listed)
     expect(links).to_have_count(2)
     expect(page.locator("#artifact")).to_be_hidden()
-
-
-def test_artifact_chosen_shows_its_text_as_text(artifacts_page: Page, complaints: list[str]) -> None:
-    """What an agent wrote is never taken for markup."""
-    artifacts_page.get_by_role("link", name="Coverage matrix").click()
-    expect(artifacts_page.locator("pre")).to_have_text(f"{ANSWERS['ba_consultant']}\n")
-    expect(artifacts_page.locator("pre b")).to_have_count(0)
     assert complaints == []
 
 
-def test_artifact_downloaded_is_the_text_under_its_title(artifacts_page: Page) -> None:
-    """The file has the name and the kind of what is in it."""
-    artifacts_page.get_by_role("link", name="Coverage matrix").click()
-    with artifacts_page.expect_download() as download:
-        artifacts_page.get_by_role("button", name="Download").click()
-    assert download.value.suggested_filename == "coverage-matrix.md"
-    assert Path(download.value.path()).read_text() == f"{ANSWERS['ba_consultant']}\n"
+def test_line_in_an_artifact_leads_to_that_line(artifacts_page: Page, complaints: list[str]) -> None:
+    """The link says what stands there; the document opens with that line marked."""
+    artifacts_page.set_viewport_size({"width": 900, "height": 300})
+    source = artifacts_page.locator(".prose").get_by_role("link", name="shop.md:3")
+    expect(source).to_have_attribute("title", "REQ-1: A customer can pay by invoice.")
+    source.click()
+    expect(artifacts_page).to_have_url(re.compile("/documents/[^/]+#L3$"))
+    marked = artifacts_page.locator("li:target")
+    expect(marked).to_have_text("REQ-1: A customer can pay by invoice.")
+    expect(marked).to_be_in_viewport()
+    assert complaints == []
 
 
 @pytest.mark.parametrize("clipboard", [True, False])
 def test_artifact_copied_is_in_the_clipboard(artifacts_page: Page, clipboard: bool) -> None:
-    """Also where the browser has no clipboard object, as on plain HTTP."""
+    """As it was written; also where the browser has no clipboard object, as on plain HTTP."""
     artifacts_page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    artifacts_page.get_by_role("link", name="Coverage matrix").click()
-    expect(artifacts_page.locator("pre")).to_be_visible()
     artifacts_page.evaluate("globalThis.board = navigator.clipboard")
     if not clipboard:
         artifacts_page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
@@ -145,14 +170,32 @@ def test_artifact_copied_is_in_the_clipboard(artifacts_page: Page, clipboard: bo
     assert artifacts_page.evaluate("board.readText()").strip() == ANSWERS["ba_consultant"]
 
 
-def test_artifacts_of_a_run_lead_to_the_run_and_to_all(artifacts_page: Page, project_page: ProjectPage) -> None:
+def test_artifacts_without_javascript_are_read_and_downloaded(artifacts_page: Page, browser: Browser) -> None:
+    """The list, what it leads to, its source and the file are all there; only copying is not offered."""
+    context = browser.new_context(java_script_enabled=False)
+    context.add_cookies(artifacts_page.context.cookies())  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(artifacts_page.url)
+    page.locator("[data-artifact-id]").click()
+    expect(page.locator(".prose td").first).to_have_text("<b>REQ-1</b> & more")
+    expect(page.get_by_role("button", name="Copy")).to_be_hidden()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "coverage-matrix.md"
+    assert Path(download.value.path()).read_text() == f"{ANSWERS['ba_consultant']}\n"
+    page.locator(".prose").get_by_role("link", name="shop.md:3").click()
+    expect(page.locator("li:target")).to_have_text("REQ-1: A customer can pay by invoice.")
+    context.close()
+
+
+def test_artifacts_of_a_run_lead_to_the_run_and_to_all(artifacts_page: Page) -> None:
     """The list says whose it is, and has the way back."""
     artifacts_page.get_by_role("link", name="Show all").click()
     expect(artifacts_page).to_have_url(re.compile("/artifacts$"))
     expect(artifacts_page.get_by_role("link", name="Coverage matrix")).to_be_visible()
     artifacts_page.go_back()
     artifacts_page.locator("#artifacts-page .hint a").first.click()
-    project_page.expect_card("ba_consultant", "complete")
+    expect(artifacts_page).to_have_url(RUN_URL)
 
 
 def test_artifacts_without_any_say_how_to_get_some(project_page: ProjectPage) -> None:

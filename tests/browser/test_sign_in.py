@@ -19,7 +19,7 @@ def test_sign_in_by_link_confirmed_shows_the_project(server: LiveServer, page: P
     assert complaints == []
 
 
-def test_sign_in_by_link_used_twice_is_refused_with_a_reason(server: LiveServer, page: Page) -> None:
+def test_sign_in_by_link_used_twice_is_refused_with_a_reason(server: LiveServer, page: Page, provoked: None) -> None:
     """A link works once; whoever comes second is told."""
     link = server.call(server.home.sign_in_link(server.url))
     for _ in range(2):
@@ -36,7 +36,7 @@ def test_sign_in_by_token_pasted_shows_the_project(server: LiveServer, page: Pag
     expect(page).to_have_url(re.compile("/projects/"))
 
 
-def test_sign_in_by_token_wrong_says_so(server: LiveServer, page: Page) -> None:
+def test_sign_in_by_token_wrong_says_so(server: LiveServer, page: Page, provoked: None) -> None:
     """A token of somebody else's server is refused in words."""
     page.goto(f"{server.url}/sign-in")
     page.get_by_label("Paste a token").fill("nonsense")
@@ -44,13 +44,17 @@ def test_sign_in_by_token_wrong_says_so(server: LiveServer, page: Page) -> None:
     expect(page.get_by_role("alert")).to_contain_text("not valid")
 
 
-def test_project_opened_signed_out_leads_to_sign_in(server: LiveServer, page: Page) -> None:
-    """Every page of a project does: itself, a run, the artifacts."""
+def test_project_opened_signed_out_leads_to_sign_in_and_back(server: LiveServer, page: Page) -> None:
+    """Every page of a project does: itself, a run, the artifacts; the field has the focus, and leads back there."""
     project = f"{server.url}/projects/{server.home.project_id}"
     for address in (project, f"{project}/runs/00000000-0000-4000-8000-000000000000", f"{project}/artifacts"):
         page.goto(address)
-        expect(page).to_have_url(re.compile("/sign-in$"))
-        expect(page.get_by_label("Paste a token")).to_be_visible()
+        expect(page).to_have_url(re.compile(r"/sign-in\?next="))
+        expect(page.get_by_label("Paste a token")).to_be_focused()
+    page.get_by_label("Paste a token").fill(server.home.issue_token())
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{project}/artifacts")
 
 
 def test_sign_out_leads_back_to_sign_in(server: LiveServer, sign_in: None, page: Page) -> None:

@@ -99,7 +99,7 @@ async def test_request_of_an_allowed_origin_is_answered_readably(server: LiveSer
     answers = [
         await ask(server, "/api/v1/projects", headers),
         await ask(server, f"{server.project}/agent-runs", headers, method="POST", body=body),
-        await ask(server, "/static/page.js", {"Origin": ALLOWED}),
+        await ask(server, "/static/run-client.js", {"Origin": ALLOWED}),
     ]
     assert [answer.status for answer in answers] == [200, 201, 200]
     for answer in answers:
@@ -165,7 +165,7 @@ async def test_page_for_people_is_never_shared(server: LiveServer) -> None:
         assert granted(answer) == {}, path
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert granted(await preflight(server, path, ALLOWED)) == {}
-    assert (await ask(server, "/static/page.js", {})).headers["cross-origin-resource-policy"] == "cross-origin"
+    assert (await ask(server, "/static/run-client.js", {})).headers["cross-origin-resource-policy"] == "cross-origin"
     assert (await ask(server, "/api/v1/agents", {})).headers["cross-origin-resource-policy"] == "same-origin"
 
 

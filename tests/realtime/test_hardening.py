@@ -69,7 +69,7 @@ ANSWERS = [
     ("GET", "/nowhere", 404),
     ("PUT", "/api/v1/agents", 405),
     ("GET", "/api/v1/projects/42/documents", 400),
-    ("GET", "/static/page.js", 200),
+    ("GET", "/static/run-client.js", 200),
     ("GET", "/static/style.css", 200),
     ("GET", "/static/nowhere.js", 404),
     ("DELETE", "/api/v1/session", 204),
@@ -93,7 +93,7 @@ async def test_every_answer_is_strict(server: LiveServer, method: str, path: str
     assert answer.headers["Referrer-Policy"] == "same-origin"
     is_page = answer.headers.get("Content-Type", "").startswith("text/html")
     assert policy(answer.headers) == (PAGE_POLICY if is_page else OTHER_POLICY)
-    assert answer.headers["Cache-Control"] == ("no-cache" if path == "/static/page.js" else "no-store") or (
+    assert answer.headers["Cache-Control"] == ("no-cache" if path == "/static/run-client.js" else "no-store") or (
         path == "/static/style.css"
     )
     assert "Strict-Transport-Security" not in answer.headers

@@ -1,0 +1,145 @@
+/**
+ * `<agent-run run-id="…">`: a run, live, in any page: its cards, how far it is, how the connection is, how it ended.
+ *
+ * - `run-id`: which run; without one nothing is followed.
+ * - `url`: the server, by default the page's own origin. All elements of one url share one client, made for them and
+ *   closed when the last of them leaves the document.
+ * - `client` (a property): a `RunClient` to use instead, for pages that need a token; it stays the page's to close.
+ * - It sets `status` (of the run), `progress` (0 to 100) and `connection` (as `Connection.state`) on itself.
+ * - Events, bubbling and composed: `run-state` with the run after each change, `run-ended` with the `Ending`.
+ *
+ * It draws once per animation frame, however much happened. What can be styled is listed in agent-run.css.
+ *
+ * @typedef {import('./run-client.js').RunClient} RunClient
+ * @typedef {import('./run-client.js').RunWatch} RunWatch
+ */
+import './agent-status-card.js';
+import { setAttributes } from './elements/dom.js';
+import { overall } from './elements/facts.js';
+import { RunPicture } from './elements/run-picture.js';
+import { leaseClient } from './elements/shared-clients.js';
+import { fetchedSheet } from './elements/sheet.js';
+
+const SHEET = fetchedSheet(new URL('./agent-run.css', import.meta.url));
+const ACCESSORS = ['client', 'runId', 'url'];
+
+export class AgentRun extends HTMLElement {
+  static observedAttributes = ['run-id', 'url'];
+  #client = null;
+  #lease = null;
+  /** @type {?RunWatch} */
+  #watch = null;
+  #picture = null;
+  #frame = null;
+  #changing = false;
+
+  /** @returns {?RunClient} the one it was given */
+  get client() {
+    return this.#client;
+  }
+
+  set client(client) {
+    if (client === this.#client) return;
+    this.#client = client;
+    this.#change();
+  }
+
+  get runId() {
+    return this.getAttribute('run-id');
+  }
+
+  set runId(runId) {
+    setAttributes(this, { 'run-id': runId });
+  }
+
+  get url() {
+    return this.getAttribute('url');
+  }
+
+  set url(url) {
+    setAttributes(this, { url });
+  }
+
+  connectedCallback() {
+    this.#adoptEarlyProperties();
+    this.#picture ??= this.#newPicture();
+    if (this.#watch === null) this.#change();
+  }
+
+  /** Frameworks take nodes out to put them elsewhere: what is back within the same task has never left. */
+  disconnectedCallback() {
+    queueMicrotask(() => this.isConnected || this.#stop());
+  }
+
+  attributeChangedCallback(_name, before, after) {
+    if (before !== after) this.#change();
+  }
+
+  /** What was set before this class was known stands in the way of the accessors. */
+  #adoptEarlyProperties() {
+    for (const property of ACCESSORS.filter((name) => Object.hasOwn(this, name))) {
+      const value = this[property];
+      delete this[property];
+      this[property] = value;
+    }
+  }
+
+  #newPicture() {
+    const root = this.attachShadow({ mode: 'open' });
+    root.adoptedStyleSheets = [SHEET];
+    return new RunPicture(root);
+  }
+
+  /** However much is changed in one task, following begins once. */
+  #change() {
+    if (this.#changing) return;
+    this.#changing = true;
+    queueMicrotask(() => {
+      this.#changing = false;
+      if (!this.isConnected) return;
+      this.#stop();
+      if (this.runId) this.#follow();
+    });
+  }
+
+  #follow() {
+    if (this.#client === null) this.#lease = leaseClient(this.url ?? '/');
+    this.#watch = (this.#client ?? this.#lease.client).watch(this.runId);
+    this.#watch.addEventListener('state', ({ detail }) => this.#tell('run-state', detail));
+    this.#watch.addEventListener('connection', () => this.#ask());
+    this.#watch.addEventListener('ended', ({ detail }) => this.#tell('run-ended', detail));
+    this.#ask();
+  }
+
+  #stop() {
+    this.#watch?.close();
+    this.#lease?.release();
+    this.#watch = this.#lease = null;
+    this.#ask();
+  }
+
+  #tell(type, detail) {
+    this.#ask();
+    this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
+  }
+
+  #ask() {
+    this.#frame ??= requestAnimationFrame(() => {
+      this.#frame = null;
+      this.#draw();
+    });
+  }
+
+  #draw() {
+    const { state, connection, ending } = this.#watch ?? { state: null, connection: null, ending: null };
+    const known = state !== null && state.last_event_id > 0 ? state : null;
+    this.#picture.draw(known, connection, ending);
+    setAttributes(this, {
+      status: known && known.status,
+      progress: known && String(overall(known).percent),
+      connection: connection && connection.state,
+    });
+  }
+}
+
+customElements.define('agent-run', AgentRun);

@@ -1,0 +1,23 @@
+/**
+ * How a connection is, in words. Pure.
+ *
+ * @typedef {import('../run-client.js').Connection} Connection
+ */
+
+const WORDS = { connecting: 'Connecting…', live: 'Live', reconnecting: 'Reconnecting…' };
+
+/**
+ * Empty where nothing is claimed: `closed`, or a state that is not known.
+ * @param {Connection} connection
+ * @returns {string}
+ */
+export function connectionText({ state, since, cursor, head }) {
+  if (state === 'catching-up') return head === null ? 'Catching up…' : `Catching up ${cursor ?? 0} of ${head}`;
+  if (state === 'offline') return `Offline${since === null ? '' : ` since ${clock(since)}`}, still trying`;
+  return WORDS[state] ?? '';
+}
+
+function clock(ms) {
+  const at = new Date(ms);
+  return [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
+}

@@ -1,0 +1,66 @@
+/**
+ * Tells of a run's end by a notification of the system, when somebody wished so and does not look at the page.
+ *
+ * @typedef {import('../run-client.js').RunState} RunState
+ */
+import { hasEnded } from '../apply-event.js';
+import { statusText } from '../elements/facts.js';
+import { notice, toast } from './notices.js';
+
+const CHOSEN = 'runcast-notify';
+
+export class Notifications {
+  #button;
+  #projectName;
+
+  /**
+   * @param {HTMLButtonElement} button offers them
+   * @param {string} projectName
+   */
+  constructor(button, projectName) {
+    this.#button = button;
+    this.#projectName = projectName;
+    button.addEventListener('click', () => this.#choose());
+  }
+
+  /**
+   * As long as there is an end to tell of, and it is open whether to.
+   * @param {RunState} run
+   */
+  offer(run) {
+    this.#button.hidden = hasEnded(run) || this.#permission === 'denied' || this.#chosen;
+  }
+
+  /** @param {RunState} run that just ended */
+  tell(run) {
+    if (!document.hidden || !this.#chosen) return;
+    const title = `${statusText(run.status)}: run ${run.id.slice(0, 8)}`;
+    try {
+      const shown = new Notification(title, { body: this.#projectName, tag: run.id });
+      shown.addEventListener('click', () => focus());
+    } catch {
+      // Browsers of telephones have the class, and only let service workers use it.
+    }
+  }
+
+  get #chosen() {
+    return this.#permission === 'granted' && localStorage.getItem(CHOSEN) === 'yes';
+  }
+
+  get #permission() {
+    return globalThis.Notification?.permission ?? 'denied';
+  }
+
+  async #choose() {
+    this.#button.disabled = true;
+    const permission = await Notification.requestPermission();
+    this.#button.disabled = false;
+    this.#button.hidden = permission !== 'default';
+    if (permission === 'granted') {
+      localStorage.setItem(CHOSEN, 'yes');
+      toast('You will be notified when a run ends while this tab is in the background.');
+    } else {
+      notice('notify', 'The browser does not allow notifications of this page. Its settings can change that.');
+    }
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * The project's newest runs, each a link to its view, kept as they are.
+ *
+ * @typedef {import('../run-client.js').RunClient} RunClient
+ * @typedef {import('../run-client.js').RunSummary} RunSummary
+ * @typedef {import('./agent-names.js').AgentNames} AgentNames
+ */
+import { element, part, setAttributes, setChildren, setText } from '../elements/dom.js';
+import { overall, statusText } from '../elements/facts.js';
+import { timeElement } from './local-time.js';
+
+const LIMIT = 20;
+
+export class RunsList {
+  #list;
+  #empty;
+  #client;
+  #projectId;
+  #names;
+  #runs;
+  #current = null;
+  /** Of the run that the page follows: what its row says, which may be newer than what the list was told. */
+  #own = { id: null, status: '', done: 0, as_of: 0 };
+  #watch = null;
+
+  /**
+   * @param {HTMLElement} root the runs' section
+   * @param {RunClient} client
+   * @param {{project_id: string, runs: readonly RunSummary[]}} known
+   * @param {AgentNames} names
+   */
+  constructor(root, client, known, names) {
+    this.#list = part(root, 'list');
+    this.#empty = part(root, 'empty');
+    this.#client = client;
+    this.#projectId = known.project_id;
+    this.#runs = known.runs;
+    this.#names = names;
+  }
+
+  /** Follow them, or go on to. */
+  follow() {
+    if (this.#watch !== null) return;
+    this.#watch = this.#client.watchProject(this.#projectId, { runs: this.#runs });
+    this.#watch.addEventListener('runs', ({ detail }) => this.#draw(detail));
+    this.#draw(this.#runs);
+  }
+
+  /** Let go of the connection; what is shown stays. */
+  rest() {
+    this.#watch?.close();
+    this.#watch = null;
+  }
+
+  /** @param {string} runId the one that the page shows */
+  set current(runId) {
+    this.#current = runId;
+    this.#draw(this.#runs);
+  }
+
+  /** @param {import('../run-client.js').RunState} run that the page follows */
+  know(run) {
+    const { done } = overall(run);
+    const { id, status, done: before } = this.#own;
+    this.#own = { id: run.id, status: run.status, done, as_of: run.last_event_id };
+    if (id !== run.id || status !== run.status || before !== done) this.#draw(this.#runs);
+  }
+
+  #draw(runs) {
+    this.#runs = runs;
+    const known = new Map([...this.#list.children].map((row) => [row.dataset.runId, row]));
+    setChildren(this.#list, runs.slice(0, LIMIT).map((run) => this.#row(known.get(run.id) ?? this.#newRow(run), run)));
+    this.#empty.hidden = runs.length > 0;
+  }
+
+  #row(row, run) {
+    const chip = row.querySelector('.chip');
+    const own = run.id === this.#own.id && run.last_event_id < this.#own.as_of;
+    const { status, done } = own ? this.#own : { status: run.status, done: run.steps_completed };
+    setText(chip, statusText(status));
+    setAttributes(chip, { 'data-status': status });
+    setText(row.querySelector('.facts').lastChild, ` · ${run.id.slice(0, 8)} · ${done} of ${run.steps_total}`);
+    setAttributes(row.firstElementChild, { 'aria-current': run.id === this.#current ? 'true' : null });
+    return row;
+  }
+
+  #newRow(run) {
+    const agents = run.agents_selected.map((agent) => this.#names.of(agent)).join(', ');
+    const facts = element('span', 'facts', timeElement(run.created_at), ' ');
+    const link = element('a', '', element('span', 'path', agents), facts, element('span', 'chip'));
+    link.href = `/projects/${this.#projectId}/runs/${run.id}`;
+    const row = element('li', '', link);
+    row.dataset.runId = run.id;
+    return row;
+  }
+}
