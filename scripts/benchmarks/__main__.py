@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 from delivery.commands import COMMANDS
+from page import page
 from store import store
 
 
@@ -12,6 +13,6 @@ def bench() -> None:
     """Measure side by side in one run. Nothing else should be running meanwhile."""
 
 
-for command in (store, *COMMANDS):
+for command in (store, page, *COMMANDS):
     bench.add_command(command)
 bench()
