@@ -1,19 +1,20 @@
 """The board of watched projects: their newest runs, shown to whoever watches, then each run that is new or changes.
 
 This is state, not a log: nobody is owed what was in between. A project has one reader for all who watch it. It reads
-when something of the tenant was published here, or when the heads of projects, compared with the store now and then,
-have moved; what nobody watches is not read.
+when an event of one of the runs on the board was published here, or when the newest runs, compared with the store now
+and then, are others or further; what nobody watches is not read.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple
 
 import structlog
 
-from realtime.events import ProjectKey
+from realtime.events import ProjectKey, RunKey
 from realtime.frames import ProjectFrame, Ref, RunFrame
 from realtime.outlet import MessageOutlet
 from realtime.ports import RunService
@@ -61,43 +62,49 @@ class View:
 
     def tell(self, frames: Sequence[str]) -> None:
         """Send what has changed. A connection that takes no more is shown all again when it does. Never raises."""
-        if not self._current:
+        if self._current:
+            self._try(lambda: self._tell(frames))
+
+    def _tell(self, frames: Sequence[str]) -> None:
+        if not self._outlet.ready:
+            self._current = False
+            self._outlet.call_when_ready(self._catch_up)
             return
-        try:
-            if not self._outlet.ready:
-                self._current = False
-                self._outlet.call_when_ready(self._catch_up)
-                return
-            for frame in frames:
-                self._outlet.send(frame)
-        except Exception:
-            _log.exception("a watcher's outlet failed", project_id=self._project.key.project_id)
-            self.close()
-            asyncio.get_running_loop().call_soon(self._on_failed)  # whatever that raises is not the others' business
+        for frame in frames:
+            self._outlet.send(frame)
 
     def _catch_up(self) -> None:
         if self in self._project.views:
-            self.show(self._project.told.runs)
+            self._try(lambda: self.show(self._project.told.runs))
+
+    def _try(self, send: Callable[[], None]) -> None:
+        """Whatever an outlet raises is not the others' business: the view is closed, and its owner told."""
+        try:
+            send()
+        except Exception:
+            _log.exception("a watcher's outlet failed", project_id=self._project.key.project_id)
+            self.close()
+            asyncio.get_running_loop().call_soon(self._on_failed)
 
 
 class _Project:
     """A watched project: who watches, and what they were told; what each of them has is that or newer.
 
-    ``read`` reads the newest runs; ``on_left`` is called when a view was closed.
+    ``read`` reads the newest runs; ``on_told`` is called when others were told, ``on_left`` when a view was closed.
     """
 
     def __init__(
         self,
         key: ProjectKey,
-        read: Callable[[_Project], Awaitable[_Reading]],
+        read: Callable[[ProjectKey], Awaitable[_Reading | None]],
+        on_told: Callable[[_Project, _Reading], None],
         on_left: Callable[[_Project], None],
     ) -> None:
         self.key = key
         self.views: set[View] = set()
         self.told = _NOTHING
-        self.head: int | None = None
-        """As the store had it when that was last compared; None: whatever it has is news."""
         self._read = read
+        self._on_told = on_told
         self._on_left = on_left
         self._stale = False
         self._telling: asyncio.Task[None] | None = None
@@ -107,7 +114,7 @@ class _Project:
         """Show a new view what was read for it, or told since."""
         reading = max(reading, self.told)
         if self.told is _NOTHING:
-            self.told = reading
+            self._remember(reading)
         view.show(reading.runs, ref)
 
     def leave(self, view: View) -> None:
@@ -127,29 +134,30 @@ class _Project:
             self._telling.cancel()
 
     async def _tell_while_stale(self) -> None:
-        while self._stale:
-            self._stale = False
-            await self._read_and_tell()
-            await asyncio.sleep(PAUSE_S)
-        self._telling = None
+        try:
+            while self._stale:
+                self._stale = False
+                await self._read_and_tell()
+                await asyncio.sleep(PAUSE_S)
+        finally:
+            self._telling = None
 
     async def _read_and_tell(self) -> None:
-        """Where it cannot be read, what was told stays, until the heads are compared again."""
+        """Where it cannot be read, what was told stays, until it is compared with the store again."""
         try:
-            reading = await self._read(self)
+            reading = await self._read(self.key)
         except Exception as error:
-            self.head = None
             if self._readable:
                 reason = f"{type(error).__name__}: {error}"
                 _log.warning("runs of a project cannot be read yet", project_id=self.key.project_id, reason=reason)
             self._readable = False
             return
         self._readable = True
-        self._tell(reading)
+        self._tell(reading or _NOTHING)
 
     def _tell(self, reading: _Reading) -> None:
         before = {run.id: run for run in self.told.runs}
-        self.told = max(reading, self.told)
+        self._remember(max(reading, self.told))
         frames = [
             RunFrame(project_id=self.key.project_id, run=run).encode()
             for run in reversed(self.told.runs)
@@ -158,6 +166,10 @@ class _Project:
         for view in tuple(self.views) if frames else ():
             view.tell(frames)
 
+    def _remember(self, reading: _Reading) -> None:
+        before, self.told = self.told, reading
+        self._on_told(self, before)
+
 
 class Board:
     """Every project that is watched at this server, by tenant and id."""
@@ -165,17 +177,18 @@ class Board:
     def __init__(self, runs: RunService) -> None:
         self._runs = runs
         self._projects: dict[ProjectKey, _Project] = {}
-        self._quiet: dict[str, set[_Project]] = {}
-        """By tenant: those that know of everything that was published."""
+        self._listed: dict[RunKey, _Project] = {}
+        """Every run on the board."""
         self._readings = 0
         self._reads: SharedReads[ProjectKey, _Reading] = SharedReads(self._read, lambda key: key)
 
     def __len__(self) -> int:
         return len(self._projects)
 
-    def touch(self, tenant: str) -> None:
-        """Something of this tenant was published. Costs one look, where that is known already or nobody watches."""
-        for project in self._quiet.pop(tenant, ()):
+    def touch(self, key: RunKey) -> None:
+        """Something of this run was published. Costs one look where it is not on the board."""
+        project = self._listed.get(key)
+        if project is not None:
             project.refresh()
 
     async def watch(
@@ -197,16 +210,26 @@ class Board:
         return view
 
     async def reconcile(self) -> None:
-        """Compare the heads of watched projects with the store, and read what was not published here."""
-        if not self._projects:
-            return
-        watched = tuple(self._projects.values())
-        heads = await self._runs.project_heads([project.key for project in watched])
-        for project in watched:
-            head = heads.get(project.key, 0)
-            if head != project.head and project.views:
-                project.head = head
-                project.refresh()
+        """Compare what was told with the store, and read what was not published here, new runs among it.
+
+        Raises what the comparison raised of a tenant, after those of all others.
+        """
+        watched: defaultdict[str, list[_Project]] = defaultdict(list)
+        for project in self._projects.values():
+            watched[project.key.tenant].append(project)
+        failure = None
+        for tenant, projects in watched.items():
+            try:
+                heads = await self._runs.newest_heads(tenant, [project.key.project_id for project in projects], RUNS)
+            except Exception as error:
+                failure = error
+                continue
+            for project in projects:
+                told = {run.id: run.last_event_id for run in project.told.runs}
+                if project.views and told != heads.get(project.key.project_id, {}):
+                    project.refresh()
+        if failure is not None:
+            raise failure
 
     async def _read(self, keys: Collection[ProjectKey]) -> dict[ProjectKey, _Reading]:
         return {key: await self._read_one(key) for key in keys}
@@ -217,22 +240,21 @@ class Board:
         runs = await self._runs.list_runs(key.tenant, key.project_id, RUNS, None)
         return _Reading(number, tuple(map(summarise, runs)))
 
-    async def _read_again(self, project: _Project) -> _Reading:
-        """What is published from now on is news to the project."""
-        self._quiet.setdefault(project.key.tenant, set()).add(project)
-        return await self._reads.get(project.key) or _NOTHING
-
     def _open(self, key: ProjectKey) -> _Project:
-        project = self._projects[key] = _Project(key, self._read_again, self._keep_or_drop)
-        self._quiet.setdefault(key.tenant, set()).add(project)
+        project = self._projects[key] = _Project(key, self._reads.get, self._list, self._keep_or_drop)
         return project
+
+    def _list(self, project: _Project, before: _Reading) -> None:
+        """Have the runs that the project was told now on the board, instead of those before."""
+        for run in before.runs:
+            self._listed.pop(RunKey(project.key.tenant, run.id), None)
+        for run in project.told.runs:
+            self._listed[RunKey(project.key.tenant, run.id)] = project
 
     def _keep_or_drop(self, project: _Project) -> None:
         if project.views or self._projects.get(project.key) is not project:
             return
         del self._projects[project.key]
         project.close()
-        quiet = self._quiet.get(project.key.tenant, set())
-        quiet.discard(project)
-        if not quiet:
-            self._quiet.pop(project.key.tenant, None)
+        for run in project.told.runs:
+            self._listed.pop(RunKey(project.key.tenant, run.id), None)

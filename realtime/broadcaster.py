@@ -41,8 +41,8 @@ class Broadcaster:
     ) -> None:
         self.draining = False
         self.counts = DeliveryCounts()
-        self.on_publish: Callable[[str], object] = _ignore
-        """Called with the tenant whose events are published, each time; neither waits nor raises."""
+        self.on_publish: Callable[[RunKey], object] = _ignore
+        """Called with each run whose events are published; neither waits nor raises."""
         self._log = log
         self._tail_events = tail_events
         self._tail_bytes = tail_bytes
@@ -67,7 +67,7 @@ class Broadcaster:
         topic.append(events)
         self.counts.published += len(events)
         self._keep_or_drop(topic)
-        self.on_publish(key.tenant)
+        self.on_publish(key)
 
     def subscribe(
         self,
@@ -193,5 +193,5 @@ class Broadcaster:
         return task
 
 
-def _ignore(tenant: str) -> None:
+def _ignore(key: RunKey) -> None:
     """Nobody minds."""

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from realtime.events import Event, ProjectKey, RunKey
+from realtime.events import Event, RunKey
 from realtime.snapshot import RunSnapshot
 
 
@@ -165,8 +165,8 @@ class RunService(Protocol):
         """Runs of a project, newest first; ``before`` is the last run id of the page before."""
         ...
 
-    async def project_heads(self, keys: Collection[ProjectKey]) -> dict[ProjectKey, int]:
-        """How many events the runs of each of these have had in all: grows with whatever happens to one of them."""
+    async def newest_heads(self, tenant: str, project_ids: Sequence[str], limit: int) -> dict[str, dict[str, int]]:
+        """Of each of these projects that has runs, the newest ``limit`` with their newest event ids."""
         ...
 
     async def past_durations(

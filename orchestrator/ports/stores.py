@@ -95,8 +95,8 @@ class RunStore(Protocol):
         """The newest event id of each of these runs that exists."""
         ...
 
-    async def project_heads(self, tenant: str, project_ids: Sequence[str]) -> dict[str, int]:
-        """How many events the runs of each of these projects have had in all; a project without runs has none."""
+    async def newest_heads(self, tenant: str, project_ids: Sequence[str], limit: int) -> dict[str, dict[str, int]]:
+        """Of each of these projects that has runs, the newest ``limit`` with their newest event ids."""
         ...
 
     async def get_run(self, tenant: str, run_id: str) -> RunRecord | None:

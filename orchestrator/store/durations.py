@@ -9,9 +9,15 @@ import msgspec
 
 from orchestrator.store.base import Row, Session
 
+LOOKED_AT = 500
+"""The newest runs of a project are looked at: what is older says little of the next one, and would cost more."""
+
 NEWEST_WHOLE = """
-    SELECT started_at, ended_at FROM {tenant}.agent_runs r
-    WHERE project_id = :project_id AND agents_selected = :agents_selected AND pipeline_mode = :pipeline_mode
+    SELECT started_at, ended_at FROM (
+        SELECT id, agents_selected, pipeline_mode, status, started_at, ended_at, created_at FROM {tenant}.agent_runs
+        WHERE project_id = :project_id ORDER BY created_at DESC, id DESC LIMIT :looked_at
+    ) AS r
+    WHERE agents_selected = :agents_selected AND pipeline_mode = :pipeline_mode
         AND status = 'completed' AND NOT EXISTS (
             SELECT 1 FROM {tenant}.agent_run_steps s WHERE s.run_id = r.id AND (s.reused = 1 OR s.cached = 1)
         )
@@ -28,6 +34,7 @@ async def past_durations(
         project_id=project_id,
         agents_selected=msgspec.json.encode(agents_selected).decode(),
         pipeline_mode=pipeline_mode,
+        looked_at=LOOKED_AT,
         limit=limit,
     )
     return tuple(_seconds(row) for row in rows)

@@ -28,12 +28,17 @@ PING_S = 2.0
 HOLD = "UPDATE {tenant}.agent_runs SET last_event_id = last_event_id WHERE id = :id"
 """Changes nothing, but waits for whoever writes the run's log: a COMMIT goes on when its connection is lost."""
 
-HEADS = "SELECT id, last_event_id AS head FROM {tenant}.agent_runs WHERE id IN ({ids})"
+HEADS = "SELECT id, last_event_id FROM {tenant}.agent_runs WHERE id IN ({ids})"
 
-PROJECT_HEADS = """
-    SELECT project_id AS id, CAST(SUM(last_event_id) AS BIGINT) AS head
-    FROM {tenant}.agent_runs WHERE project_id IN ({ids}) GROUP BY project_id
+NEWEST_HEADS = """
+    SELECT * FROM (
+        SELECT project_id, id, last_event_id AS head FROM {{tenant}}.agent_runs
+        WHERE project_id = :project_{0} ORDER BY created_at DESC, id DESC LIMIT :limit
+    ) AS newest_{0}
 """
+
+PROJECTS_AT_ONCE = 100
+"""SQLite joins 500 selects at most."""
 
 NEWEST = """
     SELECT id FROM {tenant}.agent_runs WHERE project_id = :project_id ORDER BY created_at DESC, id DESC LIMIT :limit
@@ -149,18 +154,27 @@ class RunStore:
 
     async def heads(self, tenant: str, run_ids: Sequence[str]) -> dict[str, int]:
         """See `orchestrator.ports.RunStore.heads`."""
-        return await self._read_heads(tenant, HEADS, run_ids)
 
-    async def project_heads(self, tenant: str, project_ids: Sequence[str]) -> dict[str, int]:
-        """See `orchestrator.ports.RunStore.project_heads`."""
-        return await self._read_heads(tenant, PROJECT_HEADS, project_ids)
-
-    async def _read_heads(self, tenant: str, question: str, of: Sequence[str]) -> dict[str, int]:
         async def read(session: Session) -> dict[str, int]:
             heads: dict[str, int] = {}
-            for start in range(0, len(of), LARGEST_PAGE):
-                sql, ids = spread(question, "ids", of[start : start + LARGEST_PAGE])
-                heads |= {row["id"]: row["head"] for row in await session.fetch_all(sql, **ids)}
+            for start in range(0, len(run_ids), LARGEST_PAGE):
+                sql, ids = spread(HEADS, "ids", run_ids[start : start + LARGEST_PAGE])
+                heads |= {row["id"]: row["last_event_id"] for row in await session.fetch_all(sql, **ids)}
+            return heads
+
+        return await read_or(self._databases, tenant, read, {})
+
+    async def newest_heads(self, tenant: str, project_ids: Sequence[str], limit: int) -> dict[str, dict[str, int]]:
+        """See `orchestrator.ports.RunStore.newest_heads`."""
+
+        async def read(session: Session) -> dict[str, dict[str, int]]:
+            heads: dict[str, dict[str, int]] = {}
+            for start in range(0, len(project_ids), PROJECTS_AT_ONCE):
+                some = project_ids[start : start + PROJECTS_AT_ONCE]
+                sql = " UNION ALL ".join(NEWEST_HEADS.format(index) for index in range(len(some)))
+                bound = {f"project_{index}": project_id for index, project_id in enumerate(some)}
+                for row in await session.fetch_all(sql, **bound, limit=bounded(limit)):
+                    heads.setdefault(row["project_id"], {})[row["id"]] = row["head"]
             return heads
 
         return await read_or(self._databases, tenant, read, {})

@@ -122,9 +122,11 @@ class Connection:
     def _fail(self, error: ProtocolError) -> None:
         """Send the error; end the connection where it is fatal."""
         self._backend.metrics.frame_refused(error.code)
-        self._outlet.send(error_frame(error).encode())
-        if error.close is not None:
-            self._end(error.close)
+        try:
+            self._outlet.send(error_frame(error).encode())
+        finally:
+            if error.close is not None:
+                self._end(error.close)
 
     def _notice_failure(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

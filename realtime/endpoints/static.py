@@ -17,7 +17,13 @@ from pathlib import Path
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
 
-MIMETYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".ts": "text/plain"}
+MIMETYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".ts": "text/plain",
+    ".tgz": "application/gzip",
+}
 """What machines disagree about."""
 MANIFEST = "package.json"
 PACKAGE = "runcast-client.tgz"

@@ -20,7 +20,7 @@ from orchestrator.store.acks import AckRecord
 from realtime.broadcaster import Broadcaster
 from realtime.clock import rfc3339
 from realtime.counts import RunCounts, RunOutcome
-from realtime.events import Event, ProjectKey, RunKey
+from realtime.events import Event, RunKey
 from realtime.ports import (
     Ack,
     AgentInfo,
@@ -200,16 +200,9 @@ class StoredRuns:
         return [to_snapshot(record) for record in await self._store.runs.list_runs(tenant, project_id, limit, before)]
 
     @refusing
-    async def project_heads(self, keys: Collection[ProjectKey]) -> dict[ProjectKey, int]:
-        """How many events the runs of each of these have had in all."""
-        by_tenant: dict[str, list[str]] = defaultdict(list)
-        for key in keys:
-            by_tenant[key.tenant].append(key.project_id)
-        return {
-            ProjectKey(tenant, project_id): head
-            for tenant, project_ids in by_tenant.items()
-            for project_id, head in (await self._store.runs.project_heads(tenant, project_ids)).items()
-        }
+    async def newest_heads(self, tenant: str, project_ids: Sequence[str], limit: int) -> dict[str, dict[str, int]]:
+        """The newest runs of each of these projects, with their newest event ids."""
+        return await self._store.runs.newest_heads(tenant, project_ids, limit)
 
     @refusing
     async def past_durations(

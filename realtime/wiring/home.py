@@ -124,7 +124,8 @@ class Home:
         """Carry out runs, those left unfinished first; at the end, stop where they are."""
         loop = asyncio.get_running_loop()
         chores = [
-            loop.create_task(_every(self.settings.reconcile_s, self._reconcile)),
+            loop.create_task(_every(self.settings.reconcile_s, self.backend.broadcaster.reconcile)),
+            loop.create_task(_every(self.settings.reconcile_s, self.backend.board.reconcile)),
             loop.create_task(_every(self.settings.access_check_s, self.backend.access.check)),
             loop.create_task(_every(RETENTION_CHECK_S, self._drop_old_logs)),
         ]
@@ -141,11 +142,6 @@ class Home:
         if self.local is None:
             raise MissingError(f"There is no user {LOCAL.email} here", "token")
         return self.local
-
-    async def _reconcile(self) -> None:
-        """Find what was not published here."""
-        await self.backend.broadcaster.reconcile()
-        await self.backend.board.reconcile()
 
     async def _drop_old_logs(self) -> None:
         for tenant in await self.store.accounts.list_tenants():

@@ -61,20 +61,25 @@ async def test_heads_of_some_runs_names_those_that_exist(project: Project) -> No
     assert await project.store.runs.heads("nobody", ids) == {}
 
 
-async def test_head_of_a_project_grows_with_each_event_of_its_runs(project: Project) -> None:
-    """It counts the events of all runs of that project and of no other; one without runs has none."""
+async def test_newest_heads_are_those_of_each_projects_newest_runs(project: Project) -> None:
+    """So many of each project that has any, with their newest event ids; nothing of another project or tenant."""
     other = await open_project(project.store, slug="other")
 
-    async def heads() -> dict[str, int]:
-        return await project.store.runs.project_heads(TENANT, [project.id, other.id, str(uuid4())])
+    async def heads(limit: int = 2) -> dict[str, dict[str, int]]:
+        return await project.store.runs.newest_heads(TENANT, [project.id, other.id, str(uuid4())], limit)
 
     assert await heads() == {}
-    runs = [await project.accept() for _ in range(2)]
-    await other.accept()
-    assert await heads() == {project.id: 6, other.id: 3}
-    await project.save(runs[0], running(runs[0]))
-    assert await heads() == {project.id: 7, other.id: 3}
-    assert await project.store.runs.project_heads("nobody", [project.id]) == {}
+    runs = [await project.accept() for _ in range(3)]
+    theirs = await other.accept()
+    newest = [run.id for run in await project.store.runs.list_runs(TENANT, project.id, 2)]
+    assert await heads() == {project.id: dict.fromkeys(newest, 3), other.id: {theirs.id: 3}}
+    moved = next(run for run in runs if run.id == newest[0])
+    await project.save(moved, running(moved))
+    assert await heads(1) == {project.id: {moved.id: 4}, other.id: {theirs.id: 3}}
+    many = [str(uuid4()) for _ in range(150)]
+    assert await project.store.runs.newest_heads(TENANT, [*many, other.id], 2) == {other.id: {theirs.id: 3}}
+    assert await project.store.runs.newest_heads(TENANT, [], 2) == {}
+    assert await project.store.runs.newest_heads("nobody", [project.id], 2) == {}
 
 
 async def test_list_runs_by_page_gives_each_once_newest_first(project: Project) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from realtime import board
 from realtime.board import Board
-from realtime.events import ProjectKey
+from realtime.events import ProjectKey, RunKey
 from realtime.outlet import MessageOutlet
 from realtime.ports import RunService
 from realtime.snapshot import RunSnapshot, StepSnapshot
@@ -50,6 +50,7 @@ class ListedRuns:
         self.readings: list[ProjectKey] = []
         self.compared = 0
         self.failures = 0
+        self.broken_tenant = ""
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -63,9 +64,11 @@ class ListedRuns:
             raise OSError("the runs cannot be read now")
         return runs[:limit]
 
-    async def project_heads(self, keys: Collection[ProjectKey]) -> dict[ProjectKey, int]:
+    async def newest_heads(self, tenant: str, project_ids: Sequence[str], limit: int) -> dict[str, dict[str, int]]:
         self.compared += 1
-        return {key: sum(self.heads[key].values()) for key in keys if key in self.heads}
+        if tenant == self.broken_tenant:
+            raise OSError("the tenant's file is gone")
+        return {id: self.heads[ProjectKey(tenant, id)] for id in project_ids if ProjectKey(tenant, id) in self.heads}
 
 
 class NotedOutlet:
@@ -123,7 +126,7 @@ class Scene:
     async def change(self, head: int, run_id: str = "r") -> None:
         """A run comes so far, and that is published."""
         self.runs.heads[KEY][run_id] = head
-        self.board.touch(KEY.tenant)
+        self.board.touch(RunKey(KEY.tenant, run_id))
         await turns(10)
 
     def _fail(self) -> None:
@@ -166,13 +169,14 @@ async def test_watchers_who_come_together_share_a_reading(scene: Scene) -> None:
 
 
 async def test_change_while_the_first_reading_is_under_way_is_told(scene: Scene) -> None:
-    """Joining misses nothing: what was published after the reading began follows it."""
+    """Joining misses nothing: what was published after the reading began is found by the next comparison."""
     scene.runs.gate.clear()
     joining = asyncio.ensure_future(scene.watch())
     await turns(10)
     await scene.change(2)
     scene.runs.gate.set()
     _, outlet = await joining
+    await scene.board.reconcile()
     await outlet.until_told("r", 2)
 
 
@@ -184,6 +188,7 @@ async def test_second_watcher_joins_between_changes_without_a_gap(scene: Scene) 
     _, second = await scene.watch()
     assert second.told[0] == {"r": 3}
     await scene.change(1, "new")
+    await scene.board.reconcile()
     for outlet in (first, second):
         await outlet.until_told("new", 1)
         assert {"r": 3} in outlet.told
@@ -191,11 +196,29 @@ async def test_second_watcher_joins_between_changes_without_a_gap(scene: Scene) 
 
 
 async def test_nothing_new_is_no_frame(scene: Scene) -> None:
-    """Another project's event, and a run that was read again, are not told."""
+    """A run that was read again is not told; for a run that is not on the board nothing is read."""
     _, outlet = await scene.watch()
-    scene.board.touch(KEY.tenant)
+    for key in (RunKey("globex", "r"), RunKey(KEY.tenant, "elsewhere")):
+        scene.board.touch(key)
+    await scene.board.reconcile()
+    await turns(10)
+    assert (outlet.told, len(scene.runs.readings)) == ([{"r": 1}], 1)
+    scene.board.touch(RunKey(KEY.tenant, "r"))
     await turns(10)
     assert (outlet.told, len(scene.runs.readings)) == ([{"r": 1}], 2)
+
+
+async def test_tenant_whose_runs_cannot_be_compared_costs_the_others_nothing(scene: Scene) -> None:
+    """Theirs are found all the same; the failure is told after that."""
+    theirs = ProjectKey("globex", "p")
+    scene.runs.heads[theirs] = {"theirs": 1}
+    await scene.watch()
+    _, outlet = await scene.watch(theirs)
+    scene.runs.broken_tenant = KEY.tenant
+    scene.runs.heads[theirs]["theirs"] = 2
+    with pytest.raises(OSError, match="gone"):
+        await scene.board.reconcile()
+    await outlet.until_told("theirs", 2)
 
 
 async def test_heads_that_moved_are_read_once(scene: Scene) -> None:
