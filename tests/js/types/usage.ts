@@ -76,3 +76,14 @@ async function ask(client: RunClient): Promise<RunState | null> {
 }
 
 console.log(url, now, follow(own), ask(elsewhere), list(named, []), listen(own.watch('r1')));
+
+import type { AgentRun } from '../../../realtime/web/static/agent-run.js';
+import '../../../realtime/web/static/agent-status-card.js';
+
+const element: AgentRun = document.createElement('agent-run');
+element.client = named;
+element.runId = null;
+element.addEventListener('run-ended', ({ detail }) => console.log(detail.reason satisfies Ending['reason']));
+document.createElement('agent-status-card').setAttribute('status', 'running');
+// @ts-expect-error a run id is no number
+element.runId = 7;
