@@ -11,6 +11,7 @@ test('connection of each state is said in words', () => {
   equal(text({ state: 'connecting' }), 'Connecting…');
   equal(text({ state: 'live' }), 'Live');
   equal(text({ state: 'reconnecting', since: AFTERNOON }), 'Reconnecting…');
+  equal(text({ state: 'reconnecting', reason: 'draining' }), 'The server restarts…');
 });
 
 test('connection catching up says how far, where that is known', () => {

@@ -56,6 +56,21 @@ test('connection lost for longer is said once, and its return once', () => {
   deepEqual(said, ['The connection is lost. Still trying.', 'The connection is back.']);
 });
 
+test('connection that catches up is not said to be lost', () => {
+  for (const state of ['live', 'reconnecting', 'catching-up']) show(state);
+  mock.timers.tick(10_000);
+  deepEqual(said, []);
+});
+
+test('connection lost again before it was back is said once', () => {
+  for (const state of ['live', 'reconnecting']) show(state);
+  mock.timers.tick(2000);
+  for (const state of ['catching-up', 'reconnecting']) show(state);
+  mock.timers.tick(2000);
+  show('live');
+  deepEqual(said, ['The connection is lost. Still trying.', 'The connection is back.']);
+});
+
 test('connection closed is not shown, and nothing is said of it later', () => {
   show('reconnecting');
   show('closed');

@@ -1,7 +1,7 @@
 /** Drawing once for many changes: with the next frame, or by a timer where there are no frames. */
 import { equal } from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
-import { Drawing } from '../../realtime/web/static/page/drawing.js';
+import { Drawing } from '../../realtime/web/static/elements/drawing.js';
 
 let frames;
 let drawn;

@@ -116,7 +116,7 @@ export class FakeBody {
 export class World {
   sockets = [];
   sources = [];
-  /** What was fetched, and what is answered to it in that order: a status, `[status, body]`, or an Error. */
+  /** What was fetched, and what is answered to it in that order: a status, `[status, body]`, an Error, or a promise. */
   asked = [];
   answers = [];
   now = Date.parse('2026-11-23T10:00:00.000Z');
@@ -131,7 +131,7 @@ export class World {
     EventSource: recording(FakeSource, this.sources),
     fetch: async (url, options = {}) => {
       this.asked.push({ url, ...options });
-      const answer = this.answers.shift();
+      const answer = await this.answers.shift();
       if (answer instanceof Error) throw answer;
       const [status, body] = [answer].flat();
       return new Response(body instanceof FakeBody ? body.stream : body && JSON.stringify(body), { status });

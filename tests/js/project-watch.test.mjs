@@ -75,13 +75,14 @@ test('it shares the socket with the runs, and goes on after a lost connection', 
   deepEqual([ids(watch), world.asked], [[], []]);
 });
 
-test('closing it tells the server, or closes the socket where nothing else is watched', () => {
+test('closing it tells the server, or closes the socket where nothing else is watched', async () => {
   const { world, client, watch } = told();
   const other = client.watch(RUN);
   watch.close();
   watch.close();
   deepEqual(world.socket.of('unwatch_project'), [{ op: 'unwatch_project', project_id: PROJECT }]);
   other.close();
+  await settled();
   equal(world.socket.closedWith, 1000);
 });
 
@@ -96,7 +97,8 @@ test('one project watched twice is told to both', () => {
 
 test('what cannot be read leaves the runs as they were', () => {
   const { world, watch } = told();
-  for (const wrong of [{ op: 'project', runs: null }, { op: 'run', run: {} }, { op: 'run', run: null }]) {
+  const project = [null, [null]].map((runs) => ({ op: 'project', runs }));
+  for (const wrong of [...project, { op: 'run', run: {} }, { op: 'run', run: null }]) {
     world.socket.receive({ ...wrong, project_id: PROJECT });
   }
   deepEqual(ids(watch), ['b', 'a']);
@@ -164,6 +166,23 @@ test('a server that answers has a WebSocket tried, and telling ends the asking',
   world.advance(10_000);
   await settled();
   deepEqual([world.asked.length, ids(watch)], [1, ['b']]);
+});
+
+test('it is asked by one loop, also where the one before still waits for an answer', async () => {
+  const { world, watch } = told([]);
+  const deny = () => world.socket.receive(refused({ project_id: PROJECT }));
+  let late;
+  world.answers.push(new Promise((resolve) => (late = resolve)), [200, { runs: [run('b', 20)] }]);
+  deny();
+  world.socket.receive({ op: 'project', project_id: PROJECT, runs: [] });
+  deny();
+  late([200, { runs: [run('a', 10)] }]);
+  await settled();
+  deepEqual([ids(watch), world.asked.length], [['b'], 2]);
+  world.answers.push([200, { runs: [] }]);
+  world.advance(5_000);
+  await settled();
+  equal(world.asked.length, 3);
 });
 
 test('an answer that comes after it was closed is not heard', async () => {

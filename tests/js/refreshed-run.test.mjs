@@ -11,7 +11,7 @@ let run;
 
 beforeEach(() => {
   mock.timers.reset();
-  mock.timers.enable({ apis: ['setInterval'] });
+  mock.timers.enable({ apis: ['setInterval', 'Date'] });
   globalThis.document = { hidden: false };
   answers = [];
   told = [];
@@ -46,6 +46,15 @@ test('server that does not answer is asked again', async () => {
   await answered(refused(503, 'UNAVAILABLE'));
   await answered(() => at(6));
   deepEqual(told, [6]);
+});
+
+test('run is late as of the last answer, until there is one again', async () => {
+  const late = [];
+  run.addEventListener('late', ({ detail }) => late.push(detail));
+  await answered(refused(503, 'UNAVAILABLE'));
+  await answered(() => at(5));
+  await answered(refused(503, 'UNAVAILABLE'));
+  deepEqual(late, [0, null, 10_000]);
 });
 
 test('server that says no is not asked again', async () => {

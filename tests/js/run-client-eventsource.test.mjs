@@ -29,6 +29,17 @@ test('from the first event the state builds up', () => {
   deepEqual([watch.state.steps[0].progress_pct, seen.of('event').map(({ id }) => id)], [30, [1, 2]]);
 });
 
+test('after a cursor without a snapshot the state is whole, and what came before is no event', () => {
+  const { world, watch, seen } = streamed({ after: 2 });
+  equal(world.source.url.searchParams.get('last_event_id'), '0');
+  world.source.receive(queued('s1', 1), 1);
+  deepEqual([watch.connection.state, watch.connection.head], ['catching-up', 2]);
+  world.source.receive(running('s1', 30), 2);
+  deepEqual([watch.connection.state, watch.state.steps[0].progress_pct], ['live', 30]);
+  world.source.receive(running('s1', 40), 3);
+  deepEqual(seen.of('event').map(({ id }) => id), [3]);
+});
+
 test('a heartbeat is no event', () => {
   const { world, watch, seen } = streamed();
   world.source.receive(running('s1', 30), 3);

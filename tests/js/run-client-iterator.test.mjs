@@ -126,12 +126,18 @@ test('a consumer that is too slow stays away when the connection is another', as
   const { world, watch } = live();
   const events = watch[Symbol.asyncIterator]();
   for (let id = 3; id < 3 + 1025; id += 1) world.socket.receive(percent(id));
+  const { connection } = watch;
   world.socket.lose();
+  equal(watch.connection.state, 'reconnecting');
+  world.fire('offline');
+  equal(watch.connection.state, 'offline');
   world.advance(500);
   world.socket.welcome();
   deepEqual(world.socket.of('subscribe'), []);
+  equal(watch.connection.state, connection.state);
   await events.next();
   watch.close();
+  await settled();
   equal(world.socket.closedWith, 1000);
 });
 

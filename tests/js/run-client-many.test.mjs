@@ -1,6 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, body, event, recorded, snapshot } from './fakes.mjs';
+import { RUN, World, body, event, recorded, settled, snapshot } from './fakes.mjs';
 
 const run = (number) => `${number}`.padStart(8, '0') + RUN.slice(8);
 const progress = (id, number, percent) =>
@@ -44,12 +44,13 @@ test('a run that is refused leaves the others as they are', () => {
   deepEqual([world.socket.closedWith, world.socket.of('unsubscribe')], [null, []]);
 });
 
-test('a run that has ended gives up its place, and the last one closes the socket', () => {
+test('a run that has ended gives up its place, and the last one closes the socket', async () => {
   const { world, watches } = several(2);
   world.socket.receive(event(3, body('complete', { all_done: true }, run(1))));
   deepEqual([watches[0].ending.reason, world.socket.closedWith], ['finished', null]);
   deepEqual(world.socket.of('unsubscribe'), [{ op: 'unsubscribe', run_id: run(1) }]);
   watches[1].close();
+  await settled();
   equal(world.socket.closedWith, 1000);
 });
 
@@ -82,7 +83,7 @@ test('what cannot be read is told to the run it is about, or else to all', () =>
   deepEqual(seen.map((one) => one.of('malformed').length), [2, 1]);
 });
 
-test('one run watched twice is two watches and one subscription', () => {
+test('one run watched twice is two watches and one subscription', async () => {
   const { world, client, watches } = several(1);
   world.socket.receive(progress(3, 1, 40));
   const again = client.watch(run(1), { after: 1 });
@@ -97,6 +98,7 @@ test('one run watched twice is two watches and one subscription', () => {
   watches[0].close();
   deepEqual([world.socket.closedWith, world.socket.of('unsubscribe')], [null, []]);
   again.close();
+  await settled();
   equal(world.socket.closedWith, 1000);
 });
 
@@ -121,16 +123,67 @@ test('runs beyond what the server allows wait for a place', () => {
   equal(subscribedTo(world.socket).at(-1), run(4));
 });
 
+test('projects have their places first, and runs those that are left', () => {
+  const world = new World();
+  const client = world.client();
+  const watches = [1, 2].map((number) => client.watch(run(number)));
+  world.socket.welcome({ limits: { subscriptions: 2 } });
+  watches.forEach((_, at) => world.socket.subscribed(of(at + 1)));
+  const project = client.watchProject('p1');
+  deepEqual(world.socket.sent.slice(-2).map(({ op }) => op), ['unsubscribe', 'watch_project']);
+  deepEqual(watches.map(({ connection }) => connection.state), ['live', 'connecting']);
+  world.socket.lose();
+  world.advance(500);
+  world.socket.welcome({ limits: { subscriptions: 2 } });
+  deepEqual(subscribedTo(world.socket), [run(1)]);
+  equal(watches[1].connection.state, 'connecting');
+  project.close();
+  deepEqual(world.socket.sent.slice(-2).map(({ op }) => op), ['unwatch_project', 'subscribe']);
+  client.watchProject('p2');
+  world.socket.receive({ op: 'error', code: 'FORBIDDEN', message: 'no', project_id: 'p2', fatal: false });
+  deepEqual(subscribedTo(world.socket), [run(1), run(2), run(2)], 'a project that is refused has no place');
+});
+
+test('projects beyond what the server allows are asked for', async () => {
+  const world = new World();
+  const client = world.client();
+  ['p1', 'p2'].forEach((id) => client.watchProject(id));
+  world.socket.welcome({ limits: { subscriptions: 1 } });
+  deepEqual(world.socket.of('watch_project').map(({ project_id }) => project_id), ['p1']);
+  await settled();
+  deepEqual(world.asked.map(({ url }) => new URL(url).pathname), ['/api/v1/projects/p2/agent-runs']);
+});
+
+test('a run watched twice by one client goes on after what both have handled', async () => {
+  const world = new World();
+  const client = world.client({ clientId: 'tab' });
+  const slow = client.watch(run(1), { snapshot: of(1) })[Symbol.asyncIterator]();
+  world.socket.welcome();
+  world.socket.subscribed(of(1));
+  for (const id of [3, 4]) world.socket.receive(progress(id, 1, id * 10));
+  const seen = recorded(client.watch(run(1)));
+  equal(world.socket.of('subscribe').at(-1).last_event_id, 2);
+  world.socket.subscribed(of(1, 4), 2);
+  for (const id of [3, 4]) world.socket.receive(progress(id, 1, id * 10));
+  deepEqual(seen.of('event').map(({ id }) => id), [3, 4]);
+  const acked = () => world.socket.of('ack').at(-1).event_id;
+  equal(acked(), 2);
+  for (let taken = 0; taken < 3; taken += 1) slow.next();
+  world.advance(1000);
+  equal(acked(), 4);
+});
+
 test('sixty-four runs are subscribed at once', () => {
   const { world } = several(64);
   equal(subscribedTo(world.socket).length, 64);
 });
 
-test('closing the client closes all', () => {
+test('closing the client closes all', async () => {
   const { world, client, watches } = several(2);
   client.watchProject('p1');
   client.close();
   client.close();
+  await settled();
   deepEqual(watches.map(({ connection }) => connection.state), ['closed', 'closed']);
   deepEqual([world.socket.closedWith, world.due, world.listeners], [1000, null, 0]);
 });

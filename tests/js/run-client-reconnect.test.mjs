@@ -153,6 +153,22 @@ test('a page that becomes visible keeps a connection that works', () => {
   deepEqual([world.sockets.length, watch.connection.state], [1, 'live']);
 });
 
+test('a connection is asked for a sign of life when the network comes or goes', () => {
+  for (const type of ['offline', 'online']) {
+    const { world, watch } = live();
+    world.fire(type);
+    deepEqual(world.socket.of('ping').length, 2, 'one when it began');
+    world.socket.receive({ op: 'pong' });
+    world.advance(44_999);
+    equal(watch.connection.state, 'live');
+    world.fire(type);
+    world.advance(4_999);
+    equal(watch.connection.state, 'live');
+    world.advance(1);
+    deepEqual([watch.connection.state, world.sockets[0].closedWith], ['reconnecting', 1000]);
+  }
+});
+
 test('it says offline where the network is gone', () => {
   const { world, watch } = live();
   world.online = false;

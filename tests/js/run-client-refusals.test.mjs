@@ -1,12 +1,13 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, live } from './fakes.mjs';
+import { RUN, World, live, settled } from './fakes.mjs';
 
-test('a refusal ends it with what the server says', () => {
+test('a refusal ends it with what the server says', async () => {
   const cases = [['RUN_NOT_FOUND', 'gone'], ['FORBIDDEN', 'forbidden'], ['BAD_FRAME', 'gone']];
   for (const [code, reason] of cases) {
     const { world, seen } = live();
     world.socket.receive({ op: 'error', run_id: RUN, code, message: 'no', fatal: false });
+    await settled();
     deepEqual([seen.of('ended'), world.due, world.socket.closedWith], [[{ reason, code, message: 'no' }], null, 1000]);
   }
 });

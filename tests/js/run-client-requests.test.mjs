@@ -1,7 +1,7 @@
 import { deepEqual, equal, match, rejects, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { RequestError, RunClient } from '../../realtime/web/static/run-client.js';
-import { PROJECT, RUN, World, snapshot, welcome } from './fakes.mjs';
+import { PROJECT, RUN, World, settled, snapshot, welcome } from './fakes.mjs';
 
 const RUNS = `/api/v1/projects/${PROJECT}/agent-runs`;
 const SERVER_TIME = '2026-11-23T12:00:00.000Z';
@@ -74,8 +74,32 @@ test('a refusal has the status, the code and the words of the server', async () 
 });
 
 test('without an answer nobody knows whether it was obeyed', async () => {
-  const { client } = withAnswers([new TypeError('network error')]);
+  const { client } = withAnswers([new TypeError('network error'), 502, [200, undefined], [404, { error: 'X' }]]);
   await rejects(client.start(['x']), { status: 0, code: 'UNREACHABLE', unknownOutcome: true });
+  for (const status of [502, 200]) await rejects(client.start(['x']), { status, unknownOutcome: true });
+  await rejects(client.start(['x']), { status: 404, unknownOutcome: false });
+});
+
+test('neither an answer nor a token is waited for longer than twenty seconds', async () => {
+  const never = new Promise(() => {});
+  for (const [token, code] of [[undefined, 'UNREACHABLE'], [() => never, 'NO_TOKEN']]) {
+    const { world, client } = withAnswers([never], { projectId: PROJECT, token });
+    const refused = rejects(client.cancel(RUN), { status: 0, code, unknownOutcome: code === 'UNREACHABLE' });
+    await settled();
+    world.advance(20_000);
+    await refused;
+    deepEqual([world.due, world.asked.map(({ signal }) => signal.aborted)], [null, token ? [] : [true]]);
+  }
+});
+
+test('an answer ends the wait for the next connection, and who joins that wait is told', async () => {
+  const { world, client } = withAnswers([[200, snapshot()]]);
+  const waiting = client.watch(RUN);
+  world.socket.lose();
+  const joined = client.watch(RUN);
+  deepEqual([waiting, joined].map(({ connection }) => connection.state), ['reconnecting', 'reconnecting']);
+  await client.snapshot(RUN);
+  equal(world.sockets.length, 2);
 });
 
 test('a token travels in a header, and another one after a refusal', async () => {
@@ -116,6 +140,16 @@ test('the clock is the server\'s as soon as the server has told it', async () =>
   world.socket.receive({ ...welcome, server_time: '2026-11-23T13:00:00.000Z' });
   equal(client.now(), Date.parse('2026-11-23T13:00:00.000Z'));
   client.close();
+});
+
+test('a snapshot that was given tells the clock what it does not know better', () => {
+  const { client } = withAnswers([]);
+  const at = (minute) => `2026-11-23T12:${minute}:00.000Z`;
+  const given = (minute) => client.watch(RUN, { snapshot: snapshot(2, { server_time: at(minute) }) });
+  for (const [minute, known] of [['10', '10'], ['05', '10'], ['20', '20']]) {
+    given(minute);
+    equal(client.now(), Date.parse(at(known)));
+  }
 });
 
 test('without a page it has to be told which server', () => {

@@ -126,6 +126,18 @@ test('a token that cannot be fetched is waited for like a connection', async () 
   deepEqual([world.sockets.length, asked], [1, [false, false]]);
 });
 
+test('a token that never comes is given up after ten seconds, and asked for again', async () => {
+  const world = new World();
+  const asked = [];
+  const token = () => (asked.push(0) === 1 ? new Promise(() => {}) : 't2');
+  const watch = world.client({ token }).watch(RUN);
+  world.advance(10_000);
+  deepEqual([watch.connection.state, world.due], ['reconnecting', 500]);
+  world.advance(500);
+  await settled();
+  deepEqual([world.sockets.length, asked.length], [1, 2]);
+});
+
 test('a token that comes after the watch was closed opens nothing', async () => {
   const { world, watch } = withTokens();
   watch.close();

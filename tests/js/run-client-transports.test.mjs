@@ -1,6 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, event, live, recorded, running, snapshot } from './fakes.mjs';
+import { RUN, World, event, heartbeat, live, recorded, running, settled, snapshot } from './fakes.mjs';
 
 const WHILE_MS = 5 * 60_000;
 const run = (number) => `${number}`.padStart(8, '0') + RUN.slice(8);
@@ -123,6 +123,29 @@ test('where the stream brings nothing either it was the network, and a WebSocket
   equal(watch.connection.transport, 'websocket');
 });
 
+test('after an outage a WebSocket is tried as soon as HTTP answers, however often that was in vain', () => {
+  const { world } = fallenBack();
+  for (let lost = 0; lost < 4; lost += 1) {
+    world.source.fail();
+    world.socket.lose();
+    world.advance(world.due);
+  }
+  const tried = world.sockets.length;
+  world.source.open();
+  equal(world.sockets.length, tried + 1);
+});
+
+test('beside a stream that stands a WebSocket is tried again after a while', () => {
+  const { world, watch } = withoutWebSocket();
+  for (const wait of [WHILE_MS - 1, 1]) {
+    world.now += wait;
+    world.source.receive(heartbeat());
+  }
+  equal(world.sockets.length, 4);
+  world.socket.welcome();
+  equal(watch.connection.transport, 'websocket');
+});
+
 test('a WebSocket that is tried and denied leaves the stream alone', () => {
   const { world, watch } = fallenBack();
   world.source.open();
@@ -142,6 +165,24 @@ test('all runs fall back together, and no more of them than a browser has connec
   equal(world.source.url.pathname.split('/').at(-1), run(5));
 });
 
+test('runs beyond that take turns, and are connecting while they wait', async () => {
+  const world = new World();
+  world.env.WebSocket = undefined;
+  const client = world.client();
+  const watches = [1, 2, 3, 4, 5].map((number) => client.watch(run(number), { after: 0 }));
+  world.sources.slice(1).forEach((source) => source.open());
+  world.advance(5_000);
+  world.source.open();
+  const states = () => watches.map(({ connection }) => connection.state);
+  deepEqual(states(), ['connecting', 'connecting', 'live', 'live', 'live']);
+  deepEqual(world.sources.map(({ closed }) => closed), [false, true, false, false, false]);
+  watches[4].close();
+  equal(world.source.url.pathname.split('/').at(-1), run(2));
+  client.close();
+  await settled();
+  equal(world.due, null);
+});
+
 test('a lost stream is lost to its run only', () => {
   const world = new World();
   world.env.WebSocket = undefined;
@@ -156,10 +197,11 @@ test('a lost stream is lost to its run only', () => {
   equal(world.sources.length, 3);
 });
 
-test('closing the last watch ends what is tried beside it', () => {
+test('closing the last watch ends what is tried beside it', async () => {
   const { world, watch } = fallenBack();
   world.source.open();
   watch.close();
+  await settled();
   deepEqual([world.source.closed, world.socket.closedWith, world.due], [true, 1000, null]);
 });
 
@@ -169,4 +211,13 @@ test('what was learned of WebSockets is kept for the next watch', () => {
   client.watch(RUN);
   world.source.open();
   deepEqual([world.sources.length, world.sockets.length], [2, 3]);
+});
+
+test('an answer to a request opens nothing where nothing is watched', async () => {
+  const { world, client, watch } = withoutWebSocket();
+  watch.close();
+  world.now += WHILE_MS;
+  world.answers.push([200, snapshot()]);
+  await client.snapshot(RUN, { projectId: 'p1' });
+  equal(world.sockets.length, 3);
 });

@@ -1,6 +1,9 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, complete, event, failure, live, recorded, running, snapshot, success, welcome } from './fakes.mjs';
+import {
+  RUN, World, complete, event, failure, live, recorded,
+  running, settled, snapshot, success, welcome,
+} from './fakes.mjs';
 
 const ids = (seen) => seen.of('event').map(({ id }) => id);
 
@@ -52,6 +55,7 @@ test('success ends it: acknowledged, closed, said once and last', async () => {
   const { world, watch, seen } = live();
   world.socket.receive(event(3, running('s1', 10)));
   world.socket.receive(event(4, success()));
+  await settled();
   const finished = { reason: 'finished', code: '', message: '' };
   deepEqual(seen.at(-1), ['ended', finished]);
   deepEqual([watch.connection.state, world.socket.closedWith, world.due, world.listeners], ['closed', 1000, null, 0]);
@@ -89,7 +93,8 @@ test('malformed frames are reported and following goes on', () => {
   const subscribed = { op: 'subscribed', ref, run_id: RUN };
   const wrong = [
     '{', '[]', { type: 'exploded' }, running('s1', 1), { ...subscribed, cursor: null },
-    { ...subscribed, cursor: 2, snapshot: {} }, { ...event(3, running('s1', 1)), payload: null },
+    { ...subscribed, cursor: 2, snapshot: {} }, { ...subscribed, cursor: 2, snapshot: snapshot(2, { steps: [null] }) },
+    { ...event(3, running('s1', 1)), payload: null },
   ];
   for (const frame of wrong) world.socket.receive(frame);
   world.socket.receive(event(3, running('s1', 10)));
@@ -159,6 +164,7 @@ test('closing it closes everything and says nothing more', async () => {
   const { socket } = world;
   watch.close();
   watch.close();
+  await settled();
   socket.receive(event(3, running('s1', 10)));
   deepEqual([seen.at(-1)[1].state, socket.closedWith, world.due], ['closed', 1000, null]);
   deepEqual([await watch.ended, watch.ending], [null, null]);
@@ -171,11 +177,27 @@ test('a listener may close it while an event is handled', () => {
   deepEqual([seen.of('event'), seen.of('ended')], [[], []]);
 });
 
-test('a watch after the last one was closed opens a connection of its own', () => {
+test('a watch after the last one was closed opens a connection of its own', async () => {
   const { world, client, watch } = live();
   watch.close();
+  await settled();
   const next = client.watch(RUN);
   world.socket.welcome(welcome);
   world.socket.subscribed(snapshot());
   deepEqual([world.sockets.length, next.connection.state], [2, 'live']);
+});
+
+test('what cannot be applied is malformed, whatever is wrong with it', () => {
+  const { world, seen } = live();
+  world.socket.receive({ op: 'error', run_id: RUN, code: 'FORBIDDEN', message: { toString: 1 } });
+  deepEqual([seen.of('malformed').length, seen.of('ended')], [1, []]);
+});
+
+test('a watch that takes the place of the last one in the same task keeps the connection', async () => {
+  const { world, client, watch } = live();
+  watch.close();
+  client.watch(RUN, { snapshot: snapshot() });
+  await settled();
+  deepEqual([world.sockets.length, world.socket.closedWith], [1, null]);
+  deepEqual(world.socket.sent.slice(-2).map(({ op }) => op), ['unsubscribe', 'subscribe']);
 });

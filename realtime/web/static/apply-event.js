@@ -56,7 +56,8 @@ export function emptyState(runId) {
 export function stateFromSnapshot(snapshot) {
   const complete = snapshot !== null && typeof snapshot === 'object'
     && typeof snapshot.id === 'string' && typeof snapshot.status === 'string'
-    && Number.isInteger(snapshot.last_event_id) && Array.isArray(snapshot.steps);
+    && Number.isInteger(snapshot.last_event_id)
+    && Array.isArray(snapshot.steps) && snapshot.steps.every((step) => typeof step?.id === 'string');
   if (!complete) throw new TypeError('expected a run snapshot with id, status, steps and last_event_id');
   const steps = [...snapshot.steps].sort((a, b) => a.position - b.position);
   return { error_code: null, error_message: null, ...snapshot, steps };

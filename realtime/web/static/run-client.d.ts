@@ -114,9 +114,10 @@ export interface Ending {
 export type Transport = 'websocket' | 'sse';
 
 /**
- * - `connecting`: nothing has been heard yet.
+ * - `connecting`: nothing has been heard yet, or others have all the places that there are.
  * - `catching-up`: connected; events up to `head` are on their way, `cursor` of them are here.
- * - `live`: everything that has happened is here, and what happens arrives.
+ * - `live`: everything that has happened is here, and what happens arrives. SSE does not tell how much has happened:
+ *   there a replay from a cursor without a snapshot is `live`, too.
  * - `reconnecting`: the line was lost a moment ago; the next attempt is on its way.
  * - `offline`: the browser says so, or several attempts in a row brought nothing. Still trying.
  * - `closed`: nothing is asked for any more.
@@ -155,7 +156,8 @@ interface RunWatchEventMap {
  * One run, followed across lost connections, server restarts and transports, each event exactly once and in order.
  *
  * As an async iterator it gives every event and every reset; an event counts as handled, and is acknowledged, when the
- * next is asked for. Without an iterator an event counts as handled when the listeners of `event` have returned.
+ * next is asked for. Without an iterator an event counts as handled when the listeners of `event` have returned: a
+ * loop that is to miss nothing begins, and listeners are added, in the same task as `watch`, with no `await` between.
  * A consumer that is slower than the run holds up nobody: beyond a bound the watch stops reading and goes on from its
  * cursor later.
  */
@@ -172,6 +174,7 @@ export interface RunWatch extends EventTarget, AsyncIterable<RunEvent | RunReset
   /** Stop following. Idempotent; nothing but `connection` `closed` is dispatched after it. */
   close(): void;
   /**
+   * What comes after this call, so make it in the same task as `watch`: what came before it has been handled.
    * Ends normally after the terminal event, or after `close`.
    * @throws {WatchEndedError} the server says no
    */
@@ -238,11 +241,11 @@ export interface StartOptions extends RequestOptions {
   useCache?: boolean;
 }
 
-/** The server refused, or could not be reached (`status` 0); `message` is for people. */
+/** The server refused, or could not be reached within 20 s (`status` 0); `message` is for people. */
 export class RequestError extends Error {
   readonly status: number;
   readonly code: string;
-  /** True where the request may have been obeyed although no answer came. */
+  /** True where the request may have been obeyed although no answer came, or none that says so. */
   readonly unknownOutcome: boolean;
 }
 
@@ -254,8 +257,11 @@ export class RunClient {
   now(): number;
   /**
    * Follow a run: from what `snapshot` or `after` say, else from where `clientId` was, else from the first event.
-   * Watching one run twice gives two watches, which share what they acknowledge. Beyond what the server allows on one
-   * connection (64 runs), or beyond 4 over SSE, a watch is `connecting` until another has ended.
+   * Watching one run twice gives two watches; acknowledged is what both have handled. Beyond what the server allows
+   * on one connection (64, projects first), a watch is `connecting` until another has ended; beyond 4 over SSE,
+   * watches take turns of a few seconds.
+   * `snapshot.server_time` sets `now()` where no later time of the server is known.
+   * @throws {TypeError} the snapshot is none
    */
   watch(runId: string, options?: { after?: number; snapshot?: RunState }): RunWatch;
   /** The runs of a project, kept as they are; `runs`: what is known of them already. */

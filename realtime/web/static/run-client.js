@@ -51,7 +51,7 @@ export class RunClient {
       env: environment,
     };
     this.#line = new Line(this.#server);
-    this.#requests = new Requests(this.#server);
+    this.#requests = new Requests(this.#server, () => this.#line.answered());
   }
 
   get url() {
@@ -69,6 +69,7 @@ export class RunClient {
    * @throws {TypeError} the snapshot is none
    */
   watch(runId, options = {}) {
+    this.#server.clock.recall(options.snapshot?.server_time);
     return this.#keep((onClose) => new RunWatch(runId.toLowerCase(), options, this.#line, this.#env, onClose));
   }
 

@@ -25,7 +25,7 @@ export class EventSourceStream {
     this.#server = server;
     this.#link = link;
     const url = streamUrl(server, viewer.runId);
-    const cursor = viewer.cursor();
+    const cursor = viewer.folded();
     if (cursor !== null) url.searchParams.set('last_event_id', String(cursor));
     this.#url = url.href;
     this.#source = new server.env.EventSource(this.#url, { withCredentials: true });

@@ -25,7 +25,7 @@ export class FetchStream {
     this.#messages = messages;
     const headers = { Accept: EVENT_STREAM };
     if (token !== null) headers.Authorization = `Bearer ${token}`;
-    const cursor = viewer.cursor();
+    const cursor = viewer.folded();
     if (cursor !== null) headers['Last-Event-ID'] = String(cursor);
     this.#read(streamUrl(server, viewer.runId).href, headers);
   }

@@ -12,6 +12,15 @@ export class MalformedFrameError extends Error {
     this.name = 'MalformedFrameError';
     this.data = String(data).slice(0, 200);
   }
+
+  /**
+   * @param {Error} error what was thrown when `data` was applied
+   * @param {any} data
+   * @returns {MalformedFrameError}
+   */
+  static from(error, data) {
+    return error instanceof MalformedFrameError ? error : new MalformedFrameError(error.message, data);
+  }
 }
 
 const STEP_FIELDS = {

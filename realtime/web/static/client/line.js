@@ -83,38 +83,59 @@ export class Line {
     this.#closeIfUnused();
   }
 
-  /** @param {RunViewer} viewer @param {number} eventId everything up to it has been handled */
-  ack(viewer, eventId) {
-    this.#carrier.ack(viewer, eventId);
+  /** The viewer has handled more. */
+  ack(viewer) {
+    this.#carrier.ack(viewer);
   }
 
-  /** The server answers over HTTP: reason enough to try a WebSocket, where that has not been done for a while. */
-  reached() {
-    if (this.transport === 'sse' && this.#server.env.now() >= this.#trialAt) this.#try();
+  /** The server has answered a request: nobody needs to wait for it any longer. */
+  answered() {
+    if (this.#unused) return;
+    this.#carrier.hurry();
+    this.#reached();
   }
 
   #listen() {
     if (this.#stopListening.length > 0) return;
     const { env } = this.#server;
     this.#stopListening = [
-      env.listen('online', () => this.#carrier.hurry()),
-      env.listen('offline', () => this.#carrier.despair()),
+      env.listen('online', () => {
+        this.#carrier.hurry();
+        this.#carrier.doubt();
+      }),
+      env.listen('offline', () => {
+        this.#carrier.despair();
+        this.#carrier.doubt();
+      }),
       env.listen('visibilitychange', () => env.hidden() || this.#carrier.hurry()),
     ];
   }
 
+  get #unused() {
+    return this.#viewers.size + this.#paused.size + this.#projects.size === 0;
+  }
+
+  /** Who leaves may be back within the same task, as a component that React mounts twice: the line is kept for that. */
   #closeIfUnused() {
-    if (this.#viewers.size + this.#paused.size + this.#projects.size > 0) return;
-    this.#stopListening.forEach((stop) => stop());
-    this.#stopListening = [];
-    this.#endTrial();
-    this.#carrier.close();
+    queueMicrotask(() => {
+      if (!this.#unused) return;
+      this.#stopListening.forEach((stop) => stop());
+      this.#stopListening = [];
+      this.#endTrial();
+      this.#carrier.close();
+    });
   }
 
   #socket() {
     const isTrial = () => socket === this.#trial;
     const socket = new SocketCarrier(this.#server, {
-      welcomed: () => isTrial() && this.#adopt(),
+      welcomed: () => {
+        if (isTrial()) this.#adopt();
+        for (const viewer of [...this.#paused]) viewer.streaming();
+      },
+      unconnected: (loss) => {
+        if (!isTrial()) for (const viewer of [...this.#paused]) viewer.lost(loss);
+      },
       lost: (loss) => (isTrial() ? this.#endTrial() : this.#judge(loss)),
       impossible: () => (isTrial() ? this.#endTrial() : this.#fallBack(Infinity)),
       ended: () => isTrial() && this.#endTrial(),
@@ -124,9 +145,15 @@ export class Line {
 
   #streams() {
     return new StreamCarrier(this.#server, {
-      lost: ({ brought }) => brought || this.#try(),
-      reached: () => this.reached(),
+      lost: ({ brought }) => brought || this.#try(this.#server.env.now()),
+      reached: () => this.#reached(),
     });
+  }
+
+  /** The server answers over HTTP: reason enough to try a WebSocket, where that has not been done for a while. */
+  #reached() {
+    const now = this.#server.env.now();
+    if (this.transport === 'sse' && this.#trial === null && now >= this.#trialAt) this.#try(now + WEBSOCKET_AGAIN_MS);
   }
 
   /** WebSockets that bring nothing may be tried again as soon as HTTP does; those that keep breaking may not. */
@@ -143,9 +170,11 @@ export class Line {
     this.#carryBy(this.#streams(), before);
   }
 
-  #try() {
-    if (this.#trial !== null || this.#trialAt === Infinity) return;
-    this.#trialAt = this.#server.env.now() + WEBSOCKET_AGAIN_MS;
+  /** Where nothing at all could be reached, `nextAt` is now: what that says of WebSockets is nothing. */
+  #try(nextAt) {
+    if (this.#trialAt === Infinity) return;
+    this.#trialAt = nextAt;
+    if (this.#trial !== null) return;
     this.#trial = this.#socket();
     this.#trial.open();
   }

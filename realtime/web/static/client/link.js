@@ -12,13 +12,14 @@
  *
  * @typedef {object} Loss
  * @property {boolean} brought anything at all was heard over the connection
- * @property {boolean} offline the browser says so, or several attempts in a row brought no progress
+ * @property {boolean} offline it is more than a moment
  * @property {boolean} draining the server said that it restarts
  * @property {number} attempts in a row without progress
  * @property {number} waitMs until the next
  */
 
 const FIRST_SIGN_MS = 10_000;
+const ANSWER_MS = 5_000;
 const HEARTBEAT_S = 15;
 const SILENT_HEARTBEATS = 3;
 const OFFLINE_AFTER_ATTEMPTS = 4;
@@ -40,6 +41,7 @@ export class Link {
   /** The one timer: until the silence is too long while connected, until the next attempt while not. */
   #timer = null;
   #heardAt = 0;
+  #doubted = false;
   #silenceMs = HEARTBEAT_S * SILENT_HEARTBEATS * 1000;
   #drainingMs = null;
   #denied = NO_TOKEN;
@@ -87,14 +89,33 @@ export class Link {
     this.#dial();
   }
 
+  /** There is reason to doubt the connection, which is one that can `ping`: keep it if that brings anything. */
+  doubt() {
+    if (this.#phase !== OPEN) return;
+    this.#doubted = true;
+    this.#connection.ping();
+    this.#setTimer(ANSWER_MS, () => (this.#doubted ? this.#abandon() : this.#listen(this.#silenceMs)));
+  }
+
   /** True while there is no connection and none is being opened. */
   get waiting() {
     return this.#phase === WAITING;
   }
 
+  /** True while there is a connection that has brought something. */
+  get standing() {
+    return this.#phase === OPEN;
+  }
+
+  /** True where the browser says so, or several attempts in a row brought no progress. */
+  get offline() {
+    return !this.#env.online() || this.#backoff.attempts > OFFLINE_AFTER_ATTEMPTS;
+  }
+
   /** The connection says: something arrived, or it stands. */
   alive() {
     this.#heardAt = this.#env.now();
+    this.#doubted = false;
     if (this.#phase === OPEN) return;
     this.#phase = OPEN;
     this.#watch(this.#silenceMs);
@@ -131,8 +152,7 @@ export class Link {
     const waitMs = (this.#drainingMs ?? 0) + this.#backoff.next();
     this.#wait(waitMs);
     const { attempts } = this.#backoff;
-    const offline = !this.#env.online() || attempts > OFFLINE_AFTER_ATTEMPTS;
-    this.#owner.lost({ brought, offline, draining, attempts, waitMs });
+    this.#owner.lost({ brought, offline: this.offline, draining, attempts, waitMs });
   }
 
   /** It says: the server does not let this user in. Another token may help. */
@@ -160,6 +180,7 @@ export class Link {
       this.#connect(null);
       return;
     }
+    this.#watch(FIRST_SIGN_MS);
     const attempt = {};
     this.#attempt = attempt;
     const ifWanted = (then) => (value) => this.#attempt === attempt && then(value);

@@ -23,7 +23,8 @@ export class ProjectWatch extends EventTarget {
   #env;
   #onClose;
   #runs;
-  #asking = false;
+  /** The loop that asks; null: none, the server tells. */
+  #asking = null;
   #timer = null;
   #closed = false;
 
@@ -74,32 +75,31 @@ export class ProjectWatch extends EventTarget {
   };
 
   #startAsking() {
-    if (this.#asking) return;
-    this.#asking = true;
-    this.#ask();
+    if (this.#asking !== null) return;
+    this.#asking = {};
+    this.#ask(this.#asking);
   }
 
   #stopAsking() {
-    this.#asking = false;
+    this.#asking = null;
     this.#env.clearTimeout(this.#timer);
   }
 
   /** Nobody looks at a page that is hidden. */
-  async #ask() {
-    if (!this.#env.hidden()) await this.#askNow();
-    if (this.#asking) this.#timer = this.#env.setTimeout(() => this.#ask(), ASK_EVERY_MS);
+  async #ask(loop) {
+    if (!this.#env.hidden()) await this.#askNow(loop);
+    if (this.#asking === loop) this.#timer = this.#env.setTimeout(() => this.#ask(loop), ASK_EVERY_MS);
   }
 
-  async #askNow() {
+  async #askNow(loop) {
     try {
       const path = `/api/v1/projects/${encodeURIComponent(this.projectId)}/agent-runs?limit=${MOST_RUNS}`;
       const { runs } = await this.#requests.get(path);
-      if (!this.#asking) return;
-      this.#become(runs.map(summaryOf));
-      this.#line.reached();
+      if (this.#asking === loop) this.#become(runs.map(summaryOf));
     } catch (error) {
       const reason = ENDINGS[error.status];
-      if (reason !== undefined && this.#asking) this.#end({ reason, code: error.code, message: error.message });
+      if (reason === undefined || this.#asking !== loop) return;
+      this.#end({ reason, code: error.code, message: error.message });
     }
   }
 

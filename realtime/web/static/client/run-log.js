@@ -33,8 +33,9 @@ export class RunLog {
     this.#runId = runId;
     this.#owner = owner;
     this.#state = snapshot === undefined ? emptyState(runId) : stateFromSnapshot(snapshot);
-    this.#head = snapshot?.last_event_id ?? null;
-    this.#cursor = after ?? this.#head;
+    const known = snapshot?.last_event_id ?? null;
+    this.#cursor = after ?? known;
+    this.#head = this.#cursor === null ? null : Math.max(this.#cursor, known ?? 0);
   }
 
   get state() {
@@ -44,6 +45,11 @@ export class RunLog {
   /** @returns {?number} everything up to it is here; null: nothing */
   get cursor() {
     return this.#cursor;
+  }
+
+  /** @returns {?number} everything up to it is here and in the state; null: nothing */
+  get folded() {
+    return this.#cursor === null ? null : Math.min(this.#cursor, this.#state.last_event_id);
   }
 
   /** @returns {?number} the newest event id known to exist */
@@ -83,17 +89,19 @@ export class RunLog {
   }
 
   /**
+   * What comes before the cursor is not passed on, but the state may be in want of it.
    * @param {RunEvent} event
-   * @returns {boolean} it is progress: the event is the next one
+   * @returns {boolean} it is progress: the event is the next one, or changed the state
    */
   add(event) {
     if (this.#reset !== null) return this.#rebuild(event);
     const cursor = this.#cursor ?? 0;
-    if (event.id <= cursor) return false;
     if (event.id > cursor + 1 && this.repair()) return false;
+    const state = applyEvent(this.#state, event);
+    if (event.id <= cursor) return this.#become(state);
     this.#cursor = event.id;
     this.#head = Math.max(this.#head ?? 0, event.id);
-    this.#become(applyEvent(this.#state, event));
+    this.#become(state);
     this.#owner.happened(event);
     return true;
   }
@@ -128,9 +136,11 @@ export class RunLog {
     this.#owner.changed(state);
   }
 
+  /** @returns {boolean} it is another */
   #become(state) {
-    if (state === this.#state) return;
+    if (state === this.#state) return false;
     this.#state = state;
     this.#owner.changed(state);
+    return true;
   }
 }

@@ -29,12 +29,12 @@ export class RunMessages {
   /** @param {{data: string, lastEventId: string}} message */
   receive({ data, lastEventId }) {
     this.#link.alive();
+    this.#reached();
     try {
       const frame = parseFrame(data);
       if (isHeartbeat(frame) || this.#event(frame, lastEventId)) this.#link.progressed();
     } catch (error) {
-      if (!(error instanceof MalformedFrameError)) throw error;
-      this.#viewer.malformed(error);
+      this.#viewer.malformed(MalformedFrameError.from(error, data));
     }
   }
 

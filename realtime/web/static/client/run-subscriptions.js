@@ -1,6 +1,6 @@
 /**
- * The runs that are followed over one socket: a place for each, as many as the server allows. Who finds none waits
- * until another is done.
+ * The runs that are followed over one socket: a place for each, as many as the server allows and projects leave. Who
+ * finds none waits until another is done.
  *
  * @typedef {import('./run-watch.js').RunViewer} RunViewer
  *
@@ -12,7 +12,6 @@
 import { refusal } from './endings.js';
 import { MalformedFrameError, eventFrom } from './frames.js';
 
-const SUBSCRIPTIONS = 64;
 const ENDING_CODES = new Set(['FORBIDDEN', 'RUN_NOT_FOUND', 'BAD_FRAME']);
 
 export class RunSubscriptions {
@@ -20,16 +19,19 @@ export class RunSubscriptions {
   #clientId;
   /** @type {Map<string, Subscription>} by run id, in the order in which they wait */
   #runs = new Map();
-  #places = 0;
+  #limit = 0;
+  #others;
   #refs = 0;
 
   /**
    * @param {(frame: object) => void} send
    * @param {?string} clientId
+   * @param {() => number} others how many places are taken by what is no run
    */
-  constructor(send, clientId) {
+  constructor(send, clientId, others) {
     this.#send = send;
     this.#clientId = clientId;
+    this.#others = others;
   }
 
   /** @returns {RunViewer[]} */
@@ -42,7 +44,7 @@ export class RunSubscriptions {
     const run = this.#runs.get(viewer.runId) ?? { viewers: new Set(), ref: null, begun: false };
     this.#runs.set(viewer.runId, run);
     run.viewers.add(viewer);
-    if (run.ref === null) this.#fill();
+    if (run.ref === null) this.fit();
     else this.#subscribe(viewer.runId, run);
   }
 
@@ -52,24 +54,37 @@ export class RunSubscriptions {
     this.#runs.delete(viewer.runId);
     if (run.ref === null) return;
     this.#send({ op: 'unsubscribe', run_id: viewer.runId });
-    this.#fill();
+    this.fit();
   }
 
-  /** The connection can be used. @param {any} limits as its `welcome` says */
-  open(limits) {
-    this.#places = limits?.subscriptions > 0 ? limits.subscriptions : SUBSCRIPTIONS;
-    this.#fill();
+  /** The connection can be used. @param {number} limit how many places the server allows on it */
+  open(limit) {
+    this.#limit = limit;
+    this.fit();
+  }
+
+  /** Use the places that there are: those that wait get what is free, the last leave what others have taken. */
+  fit() {
+    if (this.#limit === 0) return;
+    const runs = [...this.#runs];
+    const waiting = runs.splice(Math.max(0, this.#limit - this.#others()));
+    for (const [runId, run] of waiting) this.#vacate(runId, run);
+    for (const [runId, run] of runs) if (run.ref === null) this.#subscribe(runId, run);
+    for (const [, run] of waiting) if (run.ref === null) tell(run, (viewer) => viewer.waiting());
   }
 
   /** The connection is gone. */
   lost() {
-    this.#places = 0;
+    this.#limit = 0;
     for (const run of this.#runs.values()) Object.assign(run, { ref: null, begun: false });
   }
 
-  /** @param {RunViewer} viewer @param {number} eventId everything up to it has been handled */
-  ack(viewer, eventId) {
-    if (this.#runs.get(viewer.runId)?.begun) this.#send({ op: 'ack', run_id: viewer.runId, event_id: eventId });
+  /** A viewer has handled more. The server has one word for all of them: how far the last is. */
+  ack(viewer) {
+    const run = this.#runs.get(viewer.runId);
+    if (!run?.begun) return;
+    const eventId = handledByAll(run);
+    if (eventId > 0) this.#send({ op: 'ack', run_id: viewer.runId, event_id: eventId });
   }
 
   /**
@@ -113,14 +128,9 @@ export class RunSubscriptions {
     for (const viewer of this.#runs.get(runId)?.viewers ?? this.viewers) viewer.malformed(error);
   }
 
-  #fill() {
-    let free = this.#places - [...this.#runs.values()].filter(({ ref }) => ref !== null).length;
-    for (const [runId, run] of this.#runs) {
-      if (free <= 0) return;
-      if (run.ref !== null) continue;
-      this.#subscribe(runId, run);
-      free -= 1;
-    }
+  #vacate(runId, run) {
+    if (run.ref !== null) this.#send({ op: 'unsubscribe', run_id: runId });
+    Object.assign(run, { ref: null, begun: false });
   }
 
   #subscribe(runId, run) {
@@ -136,13 +146,13 @@ export class RunSubscriptions {
 
   /**
    * The server knows one subscription of a run, and each viewer takes what is new to it. Who has no cursor goes on
-   * after what this client acked, so at most after what the others have; without a client's name, from the start.
+   * after what this client has handled; without a client's name, from the start.
    */
   #cursor({ viewers }) {
-    const cursors = [...viewers].map((viewer) => viewer.cursor());
-    const known = cursors.filter((cursor) => cursor !== null);
+    const known = [...viewers].filter((viewer) => viewer.cursor() !== null);
     if (known.length === 0) return null;
-    return known.length < cursors.length && this.#clientId === null ? 0 : Math.min(...known);
+    if (known.length === viewers.size) return Math.min(...known.map((viewer) => viewer.cursor()));
+    return this.#clientId === null ? 0 : handledByAll({ viewers: known });
   }
 
   /** A reset also comes unasked, when the log has lost what is due. */
@@ -166,8 +176,12 @@ export class RunSubscriptions {
     if (run === undefined || !ENDING_CODES.has(code)) return;
     run.ref = null;
     tell(run, (viewer) => viewer.refused(refusal({ code, message: String(message) })));
-    this.#fill();
+    this.fit();
   }
+}
+
+function handledByAll({ viewers }) {
+  return Math.min(...[...viewers].map((viewer) => viewer.handled() ?? 0));
 }
 
 /** A viewer may leave when it is told. */

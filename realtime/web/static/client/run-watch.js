@@ -7,6 +7,8 @@
  * @typedef {object} RunViewer one who follows a run, as the line sees it; it may leave whenever it is told something
  * @property {string} runId
  * @property {() => ?number} cursor everything up to it is here; null: nothing, not even from an earlier client of this name
+ * @property {() => ?number} handled everything up to it has been handled; null: nothing
+ * @property {() => ?number} folded everything up to it is in the state; null: nothing is known
  * @property {(start: {snapshot: any, cursor: number, head: number, reset: ?string}) => void} take here the subscription
  *   begins; `reset`: why what was known before is to be forgotten
  * @property {() => void} streaming here a subscription begins of which no more is known
@@ -17,6 +19,7 @@
  * @property {() => void} finished every event of the run has been sent
  * @property {(ending: Ending) => void} refused
  * @property {(loss: {offline: boolean, draining: boolean}) => void} lost there is no connection; another will come
+ * @property {() => void} waiting others have all the places that there are; one will be free
  */
 import { isTerminal } from '../apply-event.js';
 import { ConnectionState } from './connection-state.js';
@@ -59,7 +62,7 @@ export class RunWatch extends EventTarget {
     this.#log = new RunLog(runId, known, this.#logOwner);
     this.#handled = this.#log.cursor;
     this.#connection = new ConnectionState(env.now);
-    this.#acks = new AckPacer((eventId) => line.ack(this.#viewer, eventId), env);
+    this.#acks = new AckPacer(() => line.ack(this.#viewer), env);
     this.#ended = new Promise((resolve) => {
       this.#settle = resolve;
     });
@@ -114,6 +117,8 @@ export class RunWatch extends EventTarget {
   #viewer = {
     runId: '',
     cursor: () => this.#log.cursor,
+    handled: () => this.#handled,
+    folded: () => this.#log.folded,
     take: (start) => this.#take(start),
     streaming: () => this.#begin(),
     event: (event) => this.#receive(event),
@@ -123,7 +128,8 @@ export class RunWatch extends EventTarget {
       if (this.#log.ended || !this.#log.repair()) this.#finish();
     },
     refused: (ending) => this.#end(ending),
-    lost: (loss) => this.#lose(loss),
+    lost: (loss) => this.#lose(() => this.#connection.lose(loss)),
+    waiting: () => this.#lose(() => this.#connection.become('connecting')),
   };
 
   #logOwner = {
@@ -229,17 +235,17 @@ export class RunWatch extends EventTarget {
   }
 
   /** Once everything is here, it does not matter whether there is a connection. */
-  #lose(loss) {
+  #lose(say) {
     this.#carried = false;
     this.#log.breakOff();
     if (this.#complete) return;
-    this.#connection.lose(loss);
+    say();
     this.#show();
   }
 
   #show() {
     if (this.#closed) return;
-    if (this.#carried || this.#paused) this.#connection.become(this.#behind ? 'catching-up' : 'live');
+    if (this.#carried) this.#connection.become(this.#behind ? 'catching-up' : 'live');
     const mark = this.#mark;
     if (mark === this.#shown) return;
     this.#shown = mark;
@@ -247,7 +253,7 @@ export class RunWatch extends EventTarget {
   }
 
   get #behind() {
-    return this.#paused || (this.#log.cursor ?? 0) < (this.#log.head ?? 0);
+    return this.#paused || (this.#log.folded ?? 0) < (this.#log.head ?? 0);
   }
 
   /** What is worth telling when it changes: how far the watch is only while it catches up. */

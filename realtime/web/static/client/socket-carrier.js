@@ -6,6 +6,7 @@
  * @typedef {object} CarrierOwner what a carrier tells beyond what it tells the viewers
  * @property {() => void} welcomed the connection can be used
  * @property {(loss: Loss) => void} lost
+ * @property {(loss: {offline: boolean, draining: boolean}) => void} unconnected as the viewers were told
  * @property {() => void} impossible there is no WebSocket here at all
  * @property {() => void} ended the server lets nobody in
  */
@@ -16,6 +17,8 @@ import { Backoff } from './pacing.js';
 import { ProjectSubscriptions } from './project-subscriptions.js';
 import { RunSubscriptions } from './run-subscriptions.js';
 import { SocketConnection } from './socket-connection.js';
+
+const SUBSCRIPTIONS = 64;
 
 export class SocketCarrier {
   #server;
@@ -37,8 +40,8 @@ export class SocketCarrier {
     this.#identity = new Identity(server.token);
     this.#link = new Link(this.#linkOwner, this.#identity, new Backoff(server.env.random), server.env);
     const send = (frame) => this.#connection?.send(frame);
-    this.#runs = new RunSubscriptions(send, server.clientId);
-    this.#projects = new ProjectSubscriptions(send);
+    this.#runs = new RunSubscriptions(send, server.clientId, () => this.#projects.count);
+    this.#projects = new ProjectSubscriptions(send, () => this.#runs.fit());
   }
 
   get transport() {
@@ -53,6 +56,7 @@ export class SocketCarrier {
   /** Follow a run from the viewer's cursor; again, where it is followed already. */
   follow(viewer) {
     this.#runs.add(viewer);
+    if (this.#link.waiting) viewer.lost({ offline: this.#link.offline, draining: false });
     this.#link.open();
   }
 
@@ -69,13 +73,18 @@ export class SocketCarrier {
     this.#projects.remove(viewer);
   }
 
-  ack(viewer, eventId) {
-    this.#runs.ack(viewer, eventId);
+  ack(viewer) {
+    this.#runs.ack(viewer);
   }
 
   /** There is reason to believe in the network again. */
   hurry() {
     this.#link.hurry();
+  }
+
+  /** There is reason to doubt the connection. */
+  doubt() {
+    this.#link.doubt();
   }
 
   /** The network is gone. */
@@ -121,6 +130,7 @@ export class SocketCarrier {
 
   #tellLost(loss) {
     for (const viewer of this.#runs.viewers) viewer.lost(loss);
+    this.#owner.unconnected(loss);
   }
 
   /** An `op` that is not known here is of a newer server and means nothing to this client. */
@@ -150,8 +160,9 @@ export class SocketCarrier {
     this.#server.clock.learn(server_time);
     if (this.#welcomed) return;
     this.#welcomed = true;
-    this.#runs.open(limits);
-    this.#projects.open();
+    const limit = limits?.subscriptions > 0 ? limits.subscriptions : SUBSCRIPTIONS;
+    this.#projects.open(limit);
+    this.#runs.open(limit);
     this.#owner.welcomed();
   }
 

@@ -42,6 +42,11 @@ export class SocketConnection {
     if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify(frame));
   }
 
+  /** Have the server say something. */
+  ping() {
+    this.send({ op: 'ping' });
+  }
+
   /** A fresher token of the same user, in place. */
   authenticate(token) {
     this.send({ op: 'authenticate', token });
@@ -55,7 +60,7 @@ export class SocketConnection {
 
   /** Without a cookie the server says nothing before it has heard something: then that it knows nobody. */
   #introduce(token) {
-    if (token === null) this.send({ op: 'ping' });
+    if (token === null) this.ping();
     else this.authenticate(token);
   }
 
@@ -67,8 +72,7 @@ export class SocketConnection {
       if (frame.op === 'error') this.#refused(frame);
       else this.#listener.frame(frame);
     } catch (error) {
-      if (!(error instanceof MalformedFrameError)) throw error;
-      this.#listener.malformed(error, frame?.run_id);
+      this.#listener.malformed(MalformedFrameError.from(error, data), frame?.run_id);
     }
   }
 

@@ -11,6 +11,8 @@ import { Link } from './link.js';
 import { Backoff } from './pacing.js';
 import { RunMessages } from './run-messages.js';
 
+/** How long a run has a stream for itself while another waits for one. */
+const TURN_MS = 5_000;
 /** Browsers allow a server six connections over HTTP/1.1, all tabs together, and requests need one, too. */
 const STREAMS = 4;
 
@@ -19,6 +21,7 @@ export class StreamCarrier {
   #owner;
   /** @type {Map<RunViewer, ?Link>} in the order in which they wait; null: it has no stream yet */
   #streams = new Map();
+  #turn = null;
 
   /**
    * @param {import('./line.js').Server} server
@@ -42,6 +45,7 @@ export class StreamCarrier {
     this.#streams.get(viewer)?.close();
     this.#streams.set(viewer, null);
     this.#fill(before);
+    if (this.#streams.get(viewer) === null) viewer.waiting();
   }
 
   leave(viewer) {
@@ -56,13 +60,16 @@ export class StreamCarrier {
 
   leaveProject() {}
 
-  /** SSE has no way back. */
+  /** SSE has no way back: what was handled is told to nobody. */
   ack() {}
 
   /** There is reason to believe in the network again. */
   hurry() {
     for (const link of this.#links) link.hurry();
   }
+
+  /** A stream cannot be asked to say something: its silence has to tell. */
+  doubt() {}
 
   /** The network is gone. */
   despair() {
@@ -75,6 +82,8 @@ export class StreamCarrier {
   close() {
     for (const link of this.#links) link.close();
     this.#streams.clear();
+    this.#server.env.clearTimeout(this.#turn);
+    this.#turn = null;
   }
 
   get #links() {
@@ -84,11 +93,33 @@ export class StreamCarrier {
   #fill(before = {}) {
     let free = STREAMS - this.#links.length;
     for (const [viewer, link] of [...this.#streams]) {
-      if (free <= 0) return;
       if (link !== null) continue;
+      if (free <= 0) {
+        this.#takeTurns();
+        return;
+      }
       this.#open(viewer, before);
       free -= 1;
     }
+  }
+
+  /** Every so often the run that has had a stream for longest lets another have it, where some wait. */
+  #takeTurns() {
+    this.#turn ??= this.#server.env.setTimeout(() => {
+      this.#turn = null;
+      const longest = [...this.#streams].find(([, link]) => link?.standing);
+      if (this.#links.length === this.#streams.size) return;
+      if (longest !== undefined) this.#rest(...longest);
+      this.#takeTurns();
+    }, TURN_MS);
+  }
+
+  #rest(viewer, link) {
+    link.close();
+    this.#streams.delete(viewer);
+    this.#fill();
+    this.#streams.set(viewer, null);
+    viewer.waiting();
   }
 
   #open(viewer, { attempts, waitMs }) {
