@@ -50,6 +50,13 @@ class ProjectPage:
         expect(self.connection).to_have_text("Live")
         return self.page.url.rpartition("/")[2]
 
+    def cancel(self) -> None:
+        """Cancel the run that is shown, by button: press it, and again when it takes that for an answer."""
+        button = self.part("cancel")
+        button.click()
+        expect(button).to_have_attribute("data-confirms", "")
+        button.click()
+
     def part(self, name: str) -> Locator:
         """That part of the run's section."""
         return self.run.locator(f"[data-part={name}]")

@@ -90,6 +90,10 @@ def test_runs_of_one_server_share_a_connection_until_the_last_leaves(
     elements.first.evaluate("(element, runId) => { element.runId = runId; }", first)
     expect(elements.first.locator("agent-status-card")).to_have_attribute("agent-type", "ba_consultant")
     assert (len(sockets), len(subscribed)) == (1, 3)
+    elements.last.evaluate("element => element.remove()")
+    elements.first.evaluate("(element, runId) => Object.assign(element, { runId, url: '/elsewhere' })", second)
+    expect(elements.first.locator("agent-status-card")).to_have_attribute("agent-type", "qa_consultant")
+    assert len(sockets) == 1
     with sockets[0].expect_event("close"):
         page.evaluate("document.querySelectorAll('agent-run').forEach((element) => element.remove())")
 
@@ -139,12 +143,16 @@ DRAWN = """async () => {
   observer.observe(element, { attributes: true, attributeFilter: ['progress'] });
   for (let percent = 1; percent <= 90; percent += 1) at(percent);
   await frame();
-  return [drawn, element.getAttribute('progress')];
+  const seen = [drawn, element.getAttribute('progress')];
+  Object.defineProperty(document, 'hidden', { get: () => true });
+  globalThis.requestAnimationFrame = () => 0;
+  at(95);
+  return seen;
 }"""
 
 
 def test_run_is_drawn_once_a_frame_and_styled_from_outside(server: LiveServer, page: Page) -> None:
-    """However many events come in between; its parts, and those of its cards, are within the page's reach."""
+    """However much happens, and in a hidden tab; its parts are within the page's reach. A bad url is told."""
     style = """<style>
       agent-run::part(status) { color: rgb(1, 2, 3); }
       agent-run::part(card) { margin-left: 30px; }
@@ -155,7 +163,13 @@ def test_run_is_drawn_once_a_frame_and_styled_from_outside(server: LiveServer, p
     page.evaluate("customElements.whenDefined('agent-run').then(() => null)")
     assert page.evaluate(DRAWN) == [1, "90"]
     run = page.locator("agent-run")
+    expect(run).to_have_attribute("progress", "95")
     expect(run.locator(".status")).to_have_css("color", "rgb(1, 2, 3)")
     expect(run.locator("agent-status-card")).to_have_css("margin-left", "30px")
     expect(run.locator("agent-status-card .name")).to_have_css("color", "rgb(4, 5, 6)")
     expect(run.locator("agent-status-card .card")).to_have_css("border-radius", "3px")
+    run.evaluate("element => Object.assign(element, { client: undefined, url: 'http://' })")
+    expect(run.get_by_role("alert")).to_contain_text('There is no server at "http://"')
+    run.evaluate("element => { element.runId = undefined; }")
+    expect(run.get_by_role("alert")).to_be_hidden()
+    assert run.get_attribute("run-id") is None

@@ -167,10 +167,15 @@ def test_card_keeps_its_height_from_queued_to_complete(server: LiveServer, page:
     )
     cards = page.locator("agent-status-card")
     expect(cards.first.locator(".card")).to_have_css("display", "grid")
-    for width in (360, 900):
+    for width in (900, 360):
         page.set_viewport_size({"width": width, "height": 800})
         assert len(set(cards.evaluate_all("cards => cards.map((card) => card.offsetHeight)"))) == 1
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    cards.nth(2).evaluate("(card, chip) => card.setAttribute('chip', chip)", "W" * 40)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    expect(cards.nth(2).locator(".name")).to_be_visible()
+    expect(cards.nth(2).locator(".chip")).to_have_attribute("title", "W" * 40)
+    expect(cards.nth(1).locator(".subtitle")).to_have_attribute("title", long)
 
 
 def test_card_heeds_what_the_reader_asked_the_system_for(server: LiveServer, page: Page) -> None:

@@ -163,7 +163,8 @@ CONTRASTS = """() => {
   const low = [];
   for (const element of within(document.body)) {
     const says = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!says || element.disabled || !element.checkVisibility({ visibilityProperty: true })) continue;
+    if (!says || element.matches(':disabled, [aria-disabled=true]')) continue;
+    if (!element.checkVisibility({ visibilityProperty: true })) continue;
     if (element.closest('.unseen, .skip, option, script, style, template')) continue;
     const pair = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))];
     const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);

@@ -14,8 +14,10 @@ from realtime.tokens import COOKIE
 AGENTS = ("ba_consultant", "qa_consultant")
 
 
-def test_run_cancelled_then_retried_by_button_is_followed_on(project_page: ProjectPage, stage: Stage) -> None:
-    """Cancelling asks once more, and says so; the new run is followed without a reload, and keeps what was done."""
+def test_run_cancelled_then_retried_by_button_is_followed_on(
+    project_page: ProjectPage, stage: Stage, provoked: None
+) -> None:
+    """Cancelling asks once more, and no double click answers; the new run is followed on, and keeps what was done."""
     page = project_page.page
     first = project_page.start(*AGENTS)
     project_page.mark()
@@ -23,15 +25,26 @@ def test_run_cancelled_then_retried_by_button_is_followed_on(project_page: Proje
     project_page.expect_card("qa_consultant", "running")
     cancel, retry = project_page.part("cancel"), project_page.part("retry")
     expect(retry).to_be_hidden()
-    cancel.click()
+    cancel.dblclick()
+    for _ in range(3):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
     expect(cancel).to_have_text("Really cancel?")
     page.locator("#run-title").click()
     expect(cancel).to_have_text("Cancel run")
-    cancel.click()
-    cancel.click()
+    project_page.cancel()
     expect(project_page.banner).to_have_text("The run was cancelled.")
+    expect(project_page.said).to_contain_text("QA consultant: cancelled")
     expect(project_page.connection).to_be_hidden()
     expect(cancel).to_be_hidden()
+    expect(page.locator("#run-title")).to_be_focused()
+    page.route("**/retry", lambda route: route.abort())
+    retry.click()
+    expect(page.locator("#notices")).to_contain_text("It is not known whether the run was started again")
+    expect(retry).to_be_focused()
+    page.unroute("**/retry")
+    page.get_by_role("button", name="Dismiss").click()
+    expect(page.locator("#run-title")).to_be_focused()
     retry.click()
     page.wait_for_function("first => !location.pathname.endsWith(first)", arg=first)
     expect(page).to_have_url(RUN_URL)
@@ -54,14 +67,12 @@ def test_cancel_that_fails_is_said_and_can_be_asked_again(
     page = project_page.page
     project_page.start("ba_consultant")
     page.route("**/cancel", lambda route: route.abort())
-    cancel = project_page.part("cancel")
-    cancel.click()
-    cancel.click()
-    expect(page.locator("#notices")).to_contain_text("The run was not cancelled.")
-    expect(cancel).to_be_enabled()
+    project_page.cancel()
+    expect(page.locator("#notices")).to_contain_text("It is not known whether the run was cancelled")
+    expect(project_page.part("cancel")).to_be_enabled()
+    expect(project_page.part("cancel")).to_be_focused()
     page.unroute("**/cancel")
-    cancel.click()
-    cancel.click()
+    project_page.cancel()
     expect(project_page.banner).to_have_text("The run was cancelled.")
 
 

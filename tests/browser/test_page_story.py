@@ -20,6 +20,7 @@ def test_story_from_sign_in_to_artifact(server: LiveServer, page: Page, stage: S
     page.get_by_label("Add documents").set_input_files(tmp_path / "billing.md")
     page.get_by_role("button", name="Upload").click()
     expect(page.locator("#documents").get_by_role("link", name="billing.md")).to_be_visible()
+    expect(page.get_by_role("button", name="Upload")).to_be_focused()
     project = ProjectPage(page, server.url, server.home.project_id)
     project.start(*ALL)
     expect(project.part("done")).to_have_text("0 of 3 · 0 %")

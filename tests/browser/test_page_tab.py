@@ -41,6 +41,7 @@ def test_hidden_tab_tells_state_by_title_icon_and_notification(
     notify = project_page.part("notify")
     notify.click()
     expect(notify).to_be_hidden()
+    expect(page.locator("#run-title")).to_be_focused()
     stage.fail("ba_consultant", "no answer")
     expect(project_page.banner).to_be_visible()
     assert page.evaluate("notified") == []

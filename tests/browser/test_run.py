@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from live_server import LiveServer
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 from project_page import ALL, ARTIFACTS_URL, NAMES, RUN_URL, ProjectPage
 from staged_model import Stage
 
@@ -84,15 +84,19 @@ def test_card_of_each_status_has_its_colour(project_page: ProjectPage) -> None:
     """Queued is grey, running blue, complete green, error red: that channel is the strongest one of its icon."""
     page = project_page.page
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
-    strokes = page.evaluate(
-        """statuses => statuses.map((status) => {
+    page.evaluate(
+        """statuses => statuses.forEach((status) => {
             const card = document.createElement('agent-status-card');
             card.setAttribute('status', status);
             document.body.append(card);
-            const { stroke } = getComputedStyle(card.shadowRoot.querySelector('.icon'));
-            return stroke.match(/\\d+/g).map(Number);
         })""",
         ["queued", "running", "complete", "error"],
+    )
+    icons = project_page.cards.locator(".icon")
+    expect(icons).to_have_count(4)
+    expect(icons.last).to_be_visible()
+    strokes = icons.evaluate_all(
+        "icons => icons.map((icon) => getComputedStyle(icon).stroke.match(/\\d+/g).map(Number))"
     )
     queued, *coloured = strokes
     assert max(queued) - min(queued) < GREYISH
@@ -158,6 +162,13 @@ def test_run_started_after_an_ending_is_followed_without_reload(
         stage.finish("ba_consultant")
         expect(project_page.toast).to_be_visible()
     expect(project_page.start_button).to_be_enabled()
+
+    def answer_late(route: Route) -> None:
+        expect(project_page.start_button).to_have_text("Starting…")
+        project_page.let_pass(2_000)
+        route.continue_()
+
+    page.route("**/agent-runs", answer_late)
     second = project_page.start("qa_consultant")
     expect(project_page.banner).to_be_hidden()
     project_page.let_pass(2_000)

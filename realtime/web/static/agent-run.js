@@ -2,19 +2,21 @@
  * `<agent-run run-id="…">`: a run, live, in any page: its cards, how far it is, how the connection is, how it ended.
  *
  * - `run-id`: which run; without one nothing is followed.
- * - `url`: the server, by default the page's own origin. All elements of one url share one client, made for them and
- *   closed when the last of them leaves the document.
+ * - `url`: the server, by default the page's own origin. All elements of one server share one client, made for them
+ *   and closed when the last of them leaves the document.
  * - `client` (a property): a `RunClient` to use instead, for pages that need a token; it stays the page's to close.
  * - It sets `status` (of the run), `progress` (0 to 100) and `connection` (as `Connection.state`) on itself.
  * - Events, bubbling and composed: `run-state` with the run after each change, `run-ended` with the `Ending`.
  *
- * It draws once per animation frame, however much happened. What can be styled is listed in agent-run.css.
+ * It draws once per animation frame, however much happened, and in a hidden tab now and then. What can be styled is listed in agent-run.css.
  *
  * @typedef {import('./run-client.js').RunClient} RunClient
  * @typedef {import('./run-client.js').RunWatch} RunWatch
+ * @typedef {import('./run-client.js').Ending} Ending
  */
 import './agent-status-card.js';
 import { setAttributes } from './elements/dom.js';
+import { Drawing } from './elements/drawing.js';
 import { overall } from './elements/facts.js';
 import { RunPicture } from './elements/run-picture.js';
 import { leaseClient } from './elements/shared-clients.js';
@@ -29,8 +31,10 @@ export class AgentRun extends HTMLElement {
   #lease = null;
   /** @type {?RunWatch} */
   #watch = null;
+  /** @type {?Ending} why there is no watch, where one was wanted */
+  #refusal = null;
   #picture = null;
-  #frame = null;
+  #drawing = new Drawing(() => this.#draw());
   #changing = false;
 
   /** @returns {?RunClient} the one it was given */
@@ -39,8 +43,8 @@ export class AgentRun extends HTMLElement {
   }
 
   set client(client) {
-    if (client === this.#client) return;
-    this.#client = client;
+    if ((client ?? null) === this.#client) return;
+    this.#client = client ?? null;
     this.#change();
   }
 
@@ -49,7 +53,7 @@ export class AgentRun extends HTMLElement {
   }
 
   set runId(runId) {
-    setAttributes(this, { 'run-id': runId });
+    setAttributes(this, { 'run-id': runId ?? null });
   }
 
   get url() {
@@ -57,7 +61,7 @@ export class AgentRun extends HTMLElement {
   }
 
   set url(url) {
-    setAttributes(this, { url });
+    setAttributes(this, { url: url ?? null });
   }
 
   connectedCallback() {
@@ -96,42 +100,46 @@ export class AgentRun extends HTMLElement {
     this.#changing = true;
     queueMicrotask(() => {
       this.#changing = false;
-      if (!this.isConnected) return;
-      this.#stop();
-      if (this.runId) this.#follow();
+      if (this.isConnected) this.#followAnew();
     });
+  }
+
+  /** What was followed before is let go of last: a client without a watch in between would close its connection. */
+  #followAnew() {
+    const [watch, lease] = [this.#watch, this.#lease];
+    this.#watch = this.#lease = this.#refusal = null;
+    try {
+      if (this.runId) this.#follow();
+    } catch (error) {
+      this.#refusal = { reason: 'gone', code: '', message: error.message };
+    }
+    watch?.close();
+    lease?.release();
+    this.#drawing.ask();
   }
 
   #follow() {
     if (this.#client === null) this.#lease = leaseClient(this.url ?? '/');
     this.#watch = (this.#client ?? this.#lease.client).watch(this.runId);
     this.#watch.addEventListener('state', ({ detail }) => this.#tell('run-state', detail));
-    this.#watch.addEventListener('connection', () => this.#ask());
+    this.#watch.addEventListener('connection', () => this.#drawing.ask());
     this.#watch.addEventListener('ended', ({ detail }) => this.#tell('run-ended', detail));
-    this.#ask();
   }
 
   #stop() {
     this.#watch?.close();
     this.#lease?.release();
     this.#watch = this.#lease = null;
-    this.#ask();
+    this.#drawing.ask();
   }
 
   #tell(type, detail) {
-    this.#ask();
+    this.#drawing.ask();
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
 
-  #ask() {
-    this.#frame ??= requestAnimationFrame(() => {
-      this.#frame = null;
-      this.#draw();
-    });
-  }
-
   #draw() {
-    const { state, connection, ending } = this.#watch ?? { state: null, connection: null, ending: null };
+    const { state, connection, ending } = this.#watch ?? { state: null, connection: null, ending: this.#refusal };
     const known = state !== null && state.last_event_id > 0 ? state : null;
     this.#picture.draw(known, connection, ending);
     setAttributes(this, {

@@ -76,7 +76,9 @@ export class AgentStatusCard extends HTMLElement {
     setAttributes(this.#part('.icon path'), { d: ICONS[look.icon] });
     setText(this.#part('.name'), look.name);
     setText(this.#part('.chip'), look.word);
+    setAttributes(this.#part('.chip'), { title: this.getAttribute('chip') || null });
     setText(this.#part('.subtitle'), look.subtitle);
+    setAttributes(this.#part('.subtitle'), { title: look.whole });
     this.#drawBadges(look.badges);
     this.#drawProgress(look);
   }
@@ -107,12 +109,15 @@ export class AgentStatusCard extends HTMLElement {
   #look() {
     const status = this.getAttribute('status');
     const known = Object.hasOwn(WORDS, status) ? status : 'queued';
+    const label = known === 'running' ? this.getAttribute('label') : null;
     const message = this.getAttribute('message');
     return {
       name: this.getAttribute('name') || nameOf(this.getAttribute('agent-type') ?? ''),
       word: this.getAttribute('chip') || WORDS[known],
       icon: (this.hasAttribute('paused') && PAUSED_ICON[known]) || known,
-      subtitle: { queued: NOT_STARTED, running: this.getAttribute('label') }[known] ?? message ?? '',
+      subtitle: { queued: NOT_STARTED, running: label }[known] ?? message ?? '',
+      /** What is said in one line, and may not have the room. */
+      whole: label || null,
       progress: Math.round(Math.min(100, Math.max(0, this.#number('progress')))),
       badges: this.#badges(),
     };

@@ -11,13 +11,18 @@ const WORDS = { connecting: 'Connecting…', live: 'Live', reconnecting: 'Reconn
  * @param {Connection} connection
  * @returns {string}
  */
-export function connectionText({ state, since, cursor, head }) {
+export function connectionText({ state, since, cursor, head, reason }) {
   if (state === 'catching-up') return head === null ? 'Catching up…' : `Catching up ${cursor ?? 0} of ${head}`;
   if (state === 'offline') return `Offline${since === null ? '' : ` since ${clock(since)}`}, still trying`;
+  if (state === 'reconnecting' && reason === 'draining') return 'The server restarts…';
   return WORDS[state] ?? '';
 }
 
-function clock(ms) {
+/**
+ * `14:05`, as the clock on the wall shows it.
+ * @param {number} ms since 1970
+ */
+export function clock(ms) {
   const at = new Date(ms);
   return [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
 }

@@ -21,6 +21,16 @@ export function setAttributes(element, attributes) {
 }
 
 /**
+ * Say that a button does nothing for now; its listeners have to see to that. It keeps the focus, which `disabled` would
+ * take from it.
+ * @param {Element} button
+ * @param {boolean} busy
+ */
+export function setBusy(button, busy) {
+  setAttributes(button, { 'aria-disabled': busy ? 'true' : null });
+}
+
+/**
  * @param {Element} parent
  * @param {Element[]} children all that it shall have, in order
  */

@@ -7,12 +7,13 @@ import { RunClient } from '../run-client.js';
 const shared = new Map();
 
 /**
- * The client of the server at `url`; `release` it when it is no longer needed. The last release closes it.
- * @param {string} url absolute, or from the page's own
+ * The client of the server that `url` is of; `release` it when it is no longer needed. The last release closes it.
+ * @param {string} url absolute, or from the page's own; only its origin counts
  * @returns {{client: RunClient, release: () => void}}
+ * @throws {TypeError} it is not the address of a server; the message is for people
  */
 export function leaseClient(url) {
-  const server = new URL(url, document.baseURI).href;
+  const server = originOf(url);
   const held = shared.get(server) ?? { client: new RunClient({ url: server }), users: 0 };
   shared.set(server, held);
   held.users += 1;
@@ -25,4 +26,12 @@ export function leaseClient(url) {
       held.client.close();
     },
   };
+}
+
+function originOf(url) {
+  const address = URL.canParse(url, document.baseURI) ? new URL(url, document.baseURI) : null;
+  if (address === null || !/^https?:$/.test(address.protocol)) {
+    throw new TypeError(`There is no server at "${url}"; expected an address like https://runs.example.org.`);
+  }
+  return address.origin;
 }

@@ -32,7 +32,9 @@ export class Cards {
     const name = this.#names.of(step.agent_type);
     const attributes = cardAttributes(step, name);
     attributes.message = attributes.message && this.#names.within(attributes.message);
-    if (known && known.getAttribute('status') !== attributes.status) announce(`${name}: ${attributes.status}`);
+    if (known && known.getAttribute('status') !== attributes.status) {
+      announce(`${name}: ${step.status === 'cancelled' ? step.status : attributes.status}`);
+    }
     const card = known ?? document.createElement('agent-status-card');
     card.dataset.stepId = step.id;
     setAttributes(card, attributes);

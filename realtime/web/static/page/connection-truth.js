@@ -29,23 +29,20 @@ export class ConnectionTruth {
     setAttributes(this.#place, { 'data-connection': connection.state, 'data-transport': transport });
     this.#place.hidden = text === '';
     if (LOST.has(connection.state)) this.#lasting ??= setTimeout(() => this.#tellLost(), LASTING_MS);
-    else if (connection.state === 'live') this.#tellBack();
-    else if (connection.state === 'closed') this.#forget();
+    else this.#found(connection.state);
   }
 
   #tellLost() {
+    if (!this.#toldLost) announce('The connection is lost. Still trying.');
     this.#toldLost = true;
-    announce('The connection is lost. Still trying.');
   }
 
-  #tellBack() {
-    if (this.#toldLost) announce('The connection is back.');
-    this.#forget();
-  }
-
-  #forget() {
+  /** While it catches up the loss is over, and it is not back to what it was. */
+  #found(state) {
     clearTimeout(this.#lasting);
     this.#lasting = null;
+    if (state === 'catching-up') return;
+    if (state === 'live' && this.#toldLost) announce('The connection is back.');
     this.#toldLost = false;
   }
 }

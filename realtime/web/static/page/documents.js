@@ -1,9 +1,10 @@
 /** The project's documents: shows them, and uploads more. */
 import { RequestError } from '../run-client.js';
 import { request } from './api.js';
-import { element, part, setText } from '../elements/dom.js';
+import { element, part, setBusy, setText } from '../elements/dom.js';
 import { announce, showError } from './notices.js';
 
+const UPLOAD_MS = 300_000;
 const UNITS = ['B', 'KB', 'MB'];
 
 /**
@@ -37,6 +38,7 @@ export class Documents {
   #error;
   #projectId;
   #url;
+  #uploading = false;
 
   /**
    * @param {HTMLElement} root the documents' section
@@ -52,7 +54,7 @@ export class Documents {
     if (form === null) return;
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
-      this.#upload(form);
+      if (!this.#uploading) this.#upload(form);
     });
     form.querySelector('button').disabled = false;
   }
@@ -69,7 +71,8 @@ export class Documents {
     const refused = [];
     let failure = null;
     this.forgetError();
-    button.disabled = true;
+    this.#uploading = true;
+    setBusy(button, true);
     for (const [at, file] of [...files].entries()) {
       setText(button, files.length > 1 ? `Uploading ${at + 1} of ${files.length}…` : 'Uploading…');
       try {
@@ -82,7 +85,8 @@ export class Documents {
     }
     form.reset();
     setText(button, 'Upload');
-    button.disabled = false;
+    this.#uploading = false;
+    setBusy(button, false);
     showError(this.#error, failure && new RequestError(failure.status, failure.code, refused.join(' ')));
     await this.#refresh();
   }
@@ -93,7 +97,7 @@ export class Documents {
     }
     const body = new FormData();
     body.append('file', file, file.name);
-    await request(this.#url, { method: 'POST', body });
+    await request(this.#url, { method: 'POST', body }, UPLOAD_MS);
   }
 
   async #refresh() {

@@ -2,7 +2,8 @@
  * What the page tells people beside its content: toasts, notices that can be dismissed, errors where they belong, and
  * words for screen readers. The places are in templates/base.html and templates/project.html.
  */
-import { element } from '../elements/dom.js';
+import { element, setText } from '../elements/dom.js';
+import { setHidden } from './focus.js';
 
 const TOAST_MS = 6_000;
 const LINES = 5;
@@ -18,21 +19,26 @@ export function toast(text) {
 }
 
 /**
- * Say something that stays until it is dismissed; the same `key` again replaces what it said before.
+ * Say something that stays until it is dismissed; the same `key` again says something else in its place.
  * @param {string} key
  * @param {string} text
  */
 export function notice(key, text) {
   const places = document.getElementById('notices');
   const before = [...places.children].find((other) => other.dataset.key === key);
-  if (before?.firstElementChild.textContent === text) return;
+  if (before) {
+    setText(before.firstElementChild, text);
+    return;
+  }
   const dismiss = element('button', 'quiet', 'Dismiss');
   dismiss.type = 'button';
   const shown = element('div', 'notice', element('p', '', text), dismiss);
   shown.dataset.key = key;
-  dismiss.addEventListener('click', () => shown.remove());
-  if (before) before.replaceWith(shown);
-  else places.append(shown);
+  dismiss.addEventListener('click', () => {
+    setHidden(shown, true);
+    shown.remove();
+  });
+  places.append(shown);
 }
 
 /**

@@ -4,7 +4,9 @@
  * @typedef {import('../run-client.js').RunState} RunState
  */
 import { hasEnded } from '../apply-event.js';
+import { setBusy } from '../elements/dom.js';
 import { statusText } from '../elements/facts.js';
+import { setHidden } from './focus.js';
 import { notice, toast } from './notices.js';
 
 const CHOSEN = 'runcast-notify';
@@ -12,6 +14,7 @@ const CHOSEN = 'runcast-notify';
 export class Notifications {
   #button;
   #projectName;
+  #choosing = false;
 
   /**
    * @param {HTMLButtonElement} button offers them
@@ -20,7 +23,7 @@ export class Notifications {
   constructor(button, projectName) {
     this.#button = button;
     this.#projectName = projectName;
-    button.addEventListener('click', () => this.#choose());
+    button.addEventListener('click', () => this.#choosing || this.#choose());
   }
 
   /**
@@ -28,7 +31,7 @@ export class Notifications {
    * @param {RunState} run
    */
   offer(run) {
-    this.#button.hidden = hasEnded(run) || this.#permission === 'denied' || this.#chosen;
+    setHidden(this.#button, hasEnded(run) || this.#permission === 'denied' || this.#chosen);
   }
 
   /** @param {RunState} run that just ended */
@@ -52,15 +55,20 @@ export class Notifications {
   }
 
   async #choose() {
-    this.#button.disabled = true;
+    this.#becomeChoosing(true);
     const permission = await Notification.requestPermission();
-    this.#button.disabled = false;
-    this.#button.hidden = permission !== 'default';
+    this.#becomeChoosing(false);
+    setHidden(this.#button, permission !== 'default');
     if (permission === 'granted') {
       localStorage.setItem(CHOSEN, 'yes');
       toast('You will be notified when a run ends while this tab is in the background.');
     } else {
       notice('notify', 'The browser does not allow notifications of this page. Its settings can change that.');
     }
+  }
+
+  #becomeChoosing(choosing) {
+    this.#choosing = choosing;
+    setBusy(this.#button, choosing);
   }
 }

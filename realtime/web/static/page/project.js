@@ -35,7 +35,11 @@ async function showNew(run) {
 }
 
 for (const time of document.querySelectorAll('time')) toLocal(time);
-start?.addEventListener('starting', () => documents.forgetError());
+start?.addEventListener('starting', () => {
+  documents.forgetError();
+  view.stay();
+  runs.follow();
+});
 start?.addEventListener('started', ({ detail }) => showNew(detail));
 view.actions.addEventListener('retried', ({ detail }) => showNew(detail));
 view.addEventListener('drawn', ({ detail }) => runs.know(detail));

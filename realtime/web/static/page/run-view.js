@@ -10,8 +10,9 @@
 import { hasEnded } from '../apply-event.js';
 import { Cards } from './cards.js';
 import { ConnectionTruth } from './connection-truth.js';
+import { clock } from '../elements/connection-text.js';
 import { part, setAttributes, setText } from '../elements/dom.js';
-import { Drawing } from './drawing.js';
+import { Drawing } from '../elements/drawing.js';
 import { elapsedMs, statusText } from '../elements/facts.js';
 import { notice } from './notices.js';
 import { Notifications } from './notifications.js';
@@ -25,6 +26,7 @@ import { TimelineView } from './timeline.js';
 
 const FOLLOWING = new Set(['connecting', 'catching-up', 'live']);
 const HEARD = new Set(['catching-up', 'live']);
+const NOT_LIVE = 'Your role does not include watching live.';
 const CLOSED = { state: 'closed', transport: '' };
 
 export class RunView extends EventTarget {
@@ -85,11 +87,16 @@ export class RunView extends EventTarget {
     this.#state = state;
     this.#timeline = timeline;
     this.#knownAt = Date.parse(state.server_time ?? '') || this.#client.now();
+    if (!hasEnded(state)) this.#begin();
     this.#drawing.now();
     this.#ending.draw(state);
     this.#root.hidden = false;
-    if (!hasEnded(state)) this.#begin();
     this.#showConnection(this.#watch?.connection ?? CLOSED);
+  }
+
+  /** Another run is about to be begun: nobody is led away any more. */
+  stay() {
+    this.#ending.forget();
   }
 
   /** @param {string} text how long it usually takes; empty: not known */
@@ -99,6 +106,7 @@ export class RunView extends EventTarget {
 
   #begin() {
     part(this.#root, 'not-live').hidden = this.#mayStream;
+    this.#sayRefreshed(null);
     this.#watch = this.#mayStream ? this.#live() : this.#refreshed();
   }
 
@@ -120,8 +128,14 @@ export class RunView extends EventTarget {
       this.#timeline = timelineFromSnapshot(detail);
       this.#take(detail);
     });
+    run.addEventListener('late', ({ detail }) => this.#sayRefreshed(detail));
     run.addEventListener('ended', ({ detail }) => this.#refreshedToItsEnd(detail));
     return run;
+  }
+
+  #sayRefreshed(lateSince) {
+    const how = lateSince === null ? 'This is refreshed every few seconds.' : `Not refreshed since ${clock(lateSince)}, still trying.`;
+    setText(part(this.#root, 'not-live'), `${NOT_LIVE} ${how}`);
   }
 
   #take(state) {
@@ -149,7 +163,7 @@ export class RunView extends EventTarget {
     this.#track.draw(this.#timeline, state, this.#knownAt);
     this.actions.draw(state);
     this.#notifications.offer(state);
-    showInTab(state, this.#page.project_name);
+    showInTab(state, this.#page.project_name, !hasEnded(state) && this.#offline);
     this.dispatchEvent(new CustomEvent('drawn', { detail: state }));
     this.#drawAgainAtNextSecond(state);
   }
@@ -158,6 +172,10 @@ export class RunView extends EventTarget {
     clearTimeout(this.#tick);
     if (state.started_at === null || hasEnded(state) || !HEARD.has(this.#watch?.connection.state)) return;
     this.#tick = setTimeout(() => this.#drawing.ask(), 1000 - (elapsedMs(state, this.#knownAt) % 1000));
+  }
+
+  get #offline() {
+    return this.#watch === null || this.#watch.connection.state === 'offline';
   }
 
   get #artifacts() {

@@ -4,7 +4,7 @@
  * @typedef {import('../run-client.js').RunClient} RunClient
  */
 import { AskedAgain } from './asked-again.js';
-import { setText } from '../elements/dom.js';
+import { setBusy, setText } from '../elements/dom.js';
 import { expectedOf } from './expected.js';
 import { showError } from './notices.js';
 
@@ -33,12 +33,13 @@ export class StartForm extends EventTarget {
     this.#projectId = projectId;
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
-      this.#start();
+      if (!this.#waits) this.#start();
     });
     form.addEventListener('change', () => {
       clearTimeout(this.#settling);
       this.#settling = setTimeout(() => this.#showExpected(), SETTLED_MS);
     });
+    this.#button.disabled = false;
     this.#offer();
   }
 
@@ -48,9 +49,13 @@ export class StartForm extends EventTarget {
     this.#offer();
   }
 
+  get #waits() {
+    return this.#starting || this.#following;
+  }
+
   #offer() {
-    this.#button.disabled = this.#starting || this.#following;
-    setText(this.#button, this.#button.disabled ? 'Run in progress…' : 'Start run');
+    setBusy(this.#button, this.#waits);
+    setText(this.#button, this.#starting ? 'Starting…' : this.#following ? 'Run in progress…' : 'Start run');
   }
 
   get #choice() {

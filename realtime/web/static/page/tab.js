@@ -21,9 +21,10 @@ export function tabId() {
 /**
  * @param {RunState} state of the run that is shown
  * @param {string} projectName
+ * @param {boolean} offline no news of it arrives: it may be elsewhere by now
  */
-export function showInTab(state, projectName) {
-  const title = titleText(state, projectName);
+export function showInTab(state, projectName, offline) {
+  const title = `${offline ? 'Offline · ' : ''}${titleText(state, projectName)}`;
   if (document.title !== title) document.title = title;
   const icon = document.querySelector('link[rel="icon"]');
   const { href } = new URL(`../${iconName(state)}.svg`, import.meta.url);

@@ -5,11 +5,11 @@ const HIDDEN_MS = 250;
 export class Drawing {
   #draw;
   #withdraw = null;
+  #reschedule = () => this.#schedule();
 
   /** @param {() => void} draw everything, from what is known when it is called */
   constructor(draw) {
     this.#draw = draw;
-    document.addEventListener('visibilitychange', () => this.#withdraw !== null && this.#schedule());
   }
 
   /** Something changed: draw soon. */
@@ -24,15 +24,24 @@ export class Drawing {
     this.#draw();
   }
 
+  /** The document knows of this only while something is due: elements that have left it can be forgotten. */
   #schedule() {
     this.#withdraw?.();
-    const due = () => this.now();
+    const cancel = this.#due();
+    document.addEventListener('visibilitychange', this.#reschedule);
+    this.#withdraw = () => {
+      document.removeEventListener('visibilitychange', this.#reschedule);
+      cancel();
+    };
+  }
+
+  #due() {
+    const draw = () => this.now();
     if (document.hidden) {
-      const timer = setTimeout(due, HIDDEN_MS);
-      this.#withdraw = () => clearTimeout(timer);
-    } else {
-      const frame = requestAnimationFrame(due);
-      this.#withdraw = () => cancelAnimationFrame(frame);
+      const timer = setTimeout(draw, HIDDEN_MS);
+      return () => clearTimeout(timer);
     }
+    const frame = requestAnimationFrame(draw);
+    return () => cancelAnimationFrame(frame);
   }
 }
