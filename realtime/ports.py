@@ -14,6 +14,9 @@ import msgspec
 from realtime.events import Event, RunKey
 from realtime.snapshot import RunSnapshot
 
+LISTED_ARTIFACTS = 200
+"""A list of artifacts has no more."""
+
 
 class RefusedError(Exception):
     """A request cannot be done as asked: ``status`` is that of HTTP, ``code`` stable, ``message`` for people.
@@ -212,7 +215,7 @@ class RunService(Protocol):
         ...
 
     async def list_artifacts(self, tenant: str, project_id: str, run_id: str | None) -> Sequence[ArtifactInfo]:
-        """Artifacts of a project, or of one of its runs, newest first, without content."""
+        """The `LISTED_ARTIFACTS` newest of one run, or of a project's newest runs, newest first, without content."""
         ...
 
     async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> ArtifactInfo | None:

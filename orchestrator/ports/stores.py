@@ -148,9 +148,11 @@ class RunStore(Protocol):
         *,
         with_content: bool = False,
     ) -> tuple[Artifact, ...]:
-        """Artifacts of a project or of one run of it, newest first; ``content`` is empty unless asked for.
+        """Artifacts of one run, or of the newest runs of a project, newest first.
 
-        Those of a run are those of its steps, also where they are reused from another run.
+        Those of a run are those of its steps, also where they are reused from another run. Where a project has more
+        than ``limit``, those of its older runs are left out, whichever were made last. ``content`` is empty unless
+        asked for.
         """
         ...
 

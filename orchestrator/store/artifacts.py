@@ -22,20 +22,24 @@ ONE = """
 """
 
 OF_PROJECT = """
-    SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
-        CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
-    FROM {tenant}.artifacts a JOIN {tenant}.agent_runs r ON r.id = a.run_id
-    WHERE r.project_id = :project_id
-    ORDER BY a.created_at DESC, a.id DESC LIMIT :limit
+    SELECT * FROM (
+        SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
+            CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
+        FROM {tenant}.agent_runs r CROSS JOIN {tenant}.artifacts a
+        WHERE r.project_id = :project_id AND a.run_id = r.id
+        ORDER BY r.created_at DESC, r.id DESC, a.created_at DESC, a.id DESC LIMIT :limit
+    ) newest ORDER BY created_at DESC, id DESC
 """
+"""Read along ``agent_runs_by_age``, only as far as the limit. CROSS: SQLite joins in the order that is written."""
 
 OF_RUN = """
     SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
         CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
-    FROM {tenant}.artifacts a JOIN {tenant}.agent_runs r ON r.id = a.run_id
-    WHERE r.project_id = :project_id AND (a.run_id = :run_id OR a.id IN (
-        SELECT artifact_id FROM {tenant}.agent_run_steps WHERE run_id = :run_id AND reused = 1
-    ))
+    FROM {tenant}.artifacts a CROSS JOIN {tenant}.agent_runs r
+    WHERE r.id = a.run_id AND r.project_id = :project_id AND a.id IN (
+        SELECT id FROM {tenant}.artifacts WHERE run_id = :run_id
+        UNION SELECT artifact_id FROM {tenant}.agent_run_steps WHERE run_id = :run_id AND reused = 1
+    )
     ORDER BY a.created_at DESC, a.id DESC LIMIT :limit
 """
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from itertools import islice
+from typing import Any, TypeVar
 
 import msgspec
 from quart import Blueprint, render_template, request
@@ -14,11 +15,14 @@ from realtime.endpoints.backend import Backend
 from realtime.endpoints.documents import find_document
 from realtime.endpoints.page_frame import PageFrame, enter_page
 from realtime.endpoints.page_words import AgentNames, size_text
-from realtime.material import DocumentPage, Rendered, Sources, document_page, render
-from realtime.ports import ArtifactInfo, DocumentInfo, RefusedError
+from realtime.material import DocumentPage, Rendered, Sources, document_page, named_in, render
+from realtime.ports import LISTED_ARTIFACTS, ArtifactInfo, DocumentInfo, RefusedError
+
+TITLED_DOCUMENTS = 50
+"""The lines of so many documents are the titles of links; links into others have none."""
 
 TITLED_BYTES = 1024 * 1024
-"""The documents whose lines are the titles of links may have so much together; links into others have none."""
+"""What these may have together."""
 
 Made = TypeVar("Made")
 
@@ -31,12 +35,31 @@ class ShownArtifact(msgspec.Struct, frozen=True, kw_only=True):
     changed: Sequence[DocumentInfo]
 
 
+class Turns:
+    """Work in a thread beside the event loop, where it holds up nobody: one piece at a time, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._turn = asyncio.Lock()
+
+    async def take(self, work: Callable[[], Made]) -> Made:
+        """What ``work`` returns or raises. A caller who leaves keeps the turn until the thread is done with it."""
+        await self._turn.acquire()
+        task = asyncio.create_task(asyncio.to_thread(work))
+        task.add_done_callback(self._end)
+        return await asyncio.shield(task)
+
+    def _end(self, task: asyncio.Task[Any]) -> None:
+        self._turn.release()
+        if not task.cancelled():
+            task.exception()  # seen: a caller who left does not want it, and asyncio would complain
+
+
 class Reader:
-    """Reads what is kept and makes HTML of it, one text at a time beside the event loop, where it holds up nobody."""
+    """Reads what is kept and makes HTML of it."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
 
     async def list_artifacts(self, frame: PageFrame, run_id: str | None) -> list[list[ArtifactInfo]]:
         """The artifacts of each run, the newest run first, those of a run in the order in which they were made."""
@@ -55,32 +78,34 @@ class Reader:
         """
         artifact = await find_artifact(self._backend, frame.principal, frame.project.id, artifact_id)
         documents = await self._backend.runs.list_documents(frame.principal.tenant, frame.project.id)
-        named = await self._make(lambda: Sources(documents).named_in(str(artifact.content)))
+        named = await self._turns.take(lambda: named_in(artifact, Sources(documents)))
         texts = await self._read_texts(frame, named)
         return ShownArtifact(
             artifact=artifact,
-            rendered=await self._make(lambda: render(artifact, Sources(documents, texts))),
+            rendered=await self._turns.take(lambda: render(artifact, Sources(documents, texts))),
             changed=[document for document in named if document.created_at > artifact.created_at],
         )
 
-    async def read_document(self, frame: PageFrame, document_id: str, page: int) -> tuple[DocumentInfo, DocumentPage]:
-        """That page of a document.
+    async def read_document(
+        self, frame: PageFrame, document_id: str, page: int | None, line: int
+    ) -> tuple[DocumentInfo, DocumentPage]:
+        """That page of a document, or the one with that line.
 
         Raises:
             RefusedError: as `find_document`; 404, it has no such page.
 
         """
         document = await find_document(self._backend, frame.principal, frame.project.id, document_id)
-        lines = await self._make(lambda: document_page(document, str(document.content), page))
+        lines = await self._turns.take(lambda: document_page(document, str(document.content), page, line=line))
         if lines is None:
             raise RefusedError(404, "NOT_FOUND", "The document has no such page.")
         return document, lines
 
     async def _read_texts(self, frame: PageFrame, documents: Iterable[DocumentInfo]) -> dict[str, str]:
-        """The contents of the first of these by path, `TITLED_BYTES` together."""
+        """The contents of the first of these by path: `TITLED_DOCUMENTS` that have `TITLED_BYTES` together."""
         texts: dict[str, str] = {}
         left = TITLED_BYTES
-        for document in documents:
+        for document in islice(documents, TITLED_DOCUMENTS):
             left -= document.size
             if left < 0:
                 break
@@ -89,43 +114,53 @@ class Reader:
                 texts[read.path] = str(read.content)
         return texts
 
-    async def _make(self, work: Callable[[], Made]) -> Made:
-        async with self._turn:
-            return await asyncio.to_thread(work)
-
 
 def material_blueprint(backend: Backend) -> Blueprint:
     """``artifacts``, ``artifacts/{artifact_id}`` and ``documents/{document_id}`` of ``/projects/{id}``."""
     blueprint = Blueprint("material", __name__, url_prefix="/projects/<project_id>")
     reader = Reader(backend)
 
-    async def artifacts_page(project_id: str, artifact_id: str | None) -> str:
+    @blueprint.get("/artifacts")
+    async def list_artifacts(project_id: str) -> str:
         frame = await enter_page(backend, project_id)
         run_id = asked_run()
         groups = await reader.list_artifacts(frame, run_id)
-        wanted = artifact_id or (groups[0][0].id if groups else None)
+        shown = await reader.read_artifact(frame, groups[0][0].id) if groups else None
+        return await artifacts_page(frame, run_id, groups, shown, addressed=False)
+
+    @blueprint.get("/artifacts/<artifact_id>")
+    async def show_artifact(project_id: str, artifact_id: str) -> str:
+        frame = await enter_page(backend, project_id)
+        asked = asked_run()
+        shown = await reader.read_artifact(frame, artifact_id)
+        run_id = asked or shown.artifact.run_id
+        return await artifacts_page(frame, run_id, await reader.list_artifacts(frame, run_id), shown, addressed=True)
+
+    async def artifacts_page(
+        frame: PageFrame,
+        run_id: str | None,
+        groups: Sequence[Sequence[ArtifactInfo]],
+        shown: ShownArtifact | None,
+        *,
+        addressed: bool,
+    ) -> str:
         return await render_template(
             "artifacts.html",
             **frame.context,
             run_id=run_id,
             groups=groups,
             names=AgentNames(backend.runs.agents()),
-            addressed=artifact_id is not None,
-            shown=None if wanted is None else await reader.read_artifact(frame, wanted),
+            addressed=addressed,
+            shown=shown,
+            cut_at=LISTED_ARTIFACTS if sum(map(len, groups)) == LISTED_ARTIFACTS else None,
         )
-
-    @blueprint.get("/artifacts")
-    async def list_artifacts(project_id: str) -> str:
-        return await artifacts_page(project_id, None)
-
-    @blueprint.get("/artifacts/<artifact_id>")
-    async def show_artifact(project_id: str, artifact_id: str) -> str:
-        return await artifacts_page(project_id, artifact_id)
 
     @blueprint.get("/documents/<document_id>")
     async def show_document(project_id: str, document_id: str) -> str:
         frame = await enter_page(backend, project_id)
-        document, page = await reader.read_document(frame, document_id, _asked_page())
+        document, page = await reader.read_document(
+            frame, document_id, _asked_number("page"), _asked_number("line") or 1
+        )
         return await render_template(
             "document.html", **frame.context, document=document, size=size_text(document.size), page=page
         )
@@ -133,8 +168,10 @@ def material_blueprint(backend: Backend) -> Blueprint:
     return blueprint
 
 
-def _asked_page() -> int:
-    text = request.args.get("page", "1")
+def _asked_number(name: str) -> int | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
     if not (text.isascii() and text.isdigit() and len(text) < 9):
-        raise RefusedError(400, "BAD_REQUEST", "page must be a number from 1 on.")
+        raise RefusedError(400, "BAD_REQUEST", f"{name} must be a number from 1 on.")
     return int(text)

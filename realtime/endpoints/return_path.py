@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 _PAGE = re.compile(
     r"/projects/[0-9A-Fa-f-]{32,36}"
     r"(/(runs|documents)/[0-9A-Fa-f-]{32,36}|/artifacts(/[0-9A-Fa-f-]{32,36})?)?"
-    r"(\?(run_id=[0-9A-Fa-f-]{32,36}|page=[0-9]{1,6}))?"
+    r"(\?(run_id=[0-9A-Fa-f-]{32,36}|(page|line)=[0-9]{1,7}))?"
 )
 """The paths of the pages that are a member's only. It has no character that could end a path or lead out of it."""
 

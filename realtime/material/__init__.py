@@ -6,7 +6,7 @@ attributes chosen here, loads nothing, and runs nothing.
 
 from realtime.material.filenames import attachment
 from realtime.material.pages import DocumentPage, document_page
-from realtime.material.rendering import Rendered, render
+from realtime.material.rendering import Rendered, named_in, render
 from realtime.material.sources import Sources
 
-__all__ = ["DocumentPage", "Rendered", "Sources", "attachment", "document_page", "render"]
+__all__ = ["DocumentPage", "Rendered", "Sources", "attachment", "document_page", "named_in", "render"]

@@ -22,6 +22,7 @@ from realtime.clock import rfc3339
 from realtime.counts import RunCounts, RunOutcome
 from realtime.events import Event, RunKey
 from realtime.ports import (
+    LISTED_ARTIFACTS,
     Ack,
     AgentInfo,
     ArtifactInfo,
@@ -246,7 +247,7 @@ class StoredRuns:
     @refusing
     async def list_artifacts(self, tenant: str, project_id: str, run_id: str | None) -> Sequence[ArtifactInfo]:
         """Artifacts, newest first, without content."""
-        artifacts = await self._store.runs.list_artifacts(tenant, project_id, run_id)
+        artifacts = await self._store.runs.list_artifacts(tenant, project_id, run_id, LISTED_ARTIFACTS)
         return [
             msgspec.structs.replace(reshape(artifact, ArtifactInfo), content=msgspec.UNSET) for artifact in artifacts
         ]

@@ -173,6 +173,7 @@ def test_run_started_after_an_ending_is_followed_without_reload(
     expect(project_page.banner).to_be_hidden()
     project_page.let_pass(2_000)
     assert page.url.endswith(second)
+    page.clock.resume()
     project_page.expect_card("qa_consultant", "running")
     expect(project_page.cards).to_have_count(1)
     project_page.expect_unreloaded()

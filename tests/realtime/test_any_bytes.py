@@ -172,6 +172,7 @@ TARGETS = st.sampled_from(
         "/projects/{project_id}/runs/{any}",
         "/projects/{project_id}/artifacts/{any}",
         "/projects/{project_id}/documents/{document_id}?page={any}",
+        "/projects/{project_id}/documents/{document_id}?line={any}",
         "/sign-in?code={any}",
         "/sign-in?next={any}",
         "/static/{any}",

@@ -8,7 +8,8 @@ from urllib.parse import unquote
 import pytest
 
 from realtime.material import attachment, document_page
-from realtime.material.lines import LINES_PER_PAGE, lines_of
+from realtime.material.lines import lines_of
+from realtime.material.pages import CHARACTERS_PER_PAGE, LINES_PER_PAGE
 from realtime.ports import DocumentInfo
 
 LONG = DocumentInfo(id="d", project_id="p", path="a.md", version=1, size=1, created_at="2026-01-01T00:00:00.000Z")
@@ -43,6 +44,25 @@ def test_document_has_pages_that_lead_to_each_other() -> None:
     assert (second.previous, second.following) == ("/projects/p/documents/d", "/projects/p/documents/d?page=3")
     assert (third.lines, third.first, third.last) == ((f"line {third.first}",), third.total, third.total)
     assert third.following is None
+
+
+def test_document_with_long_lines_has_pages_of_fewer() -> None:
+    """A page has only so many characters; a line that is longer has a page of its own, with its beginning."""
+    half, huge = "a" * (CHARACTERS_PER_PAGE // 2), "b" * (CHARACTERS_PER_PAGE + 1)
+    content = "\n".join([half, half, half, huge, "c"])
+    pages = [page for number in range(1, 6) if (page := document_page(LONG, content, number)) is not None]
+    assert [page.lines for page in pages] == [(half, half), (half,), (huge[:-1],), ("c",)]
+    assert [(page.first, page.last, page.cut) for page in pages] == [
+        (1, 2, False), (3, 3, False), (4, 4, True), (5, 5, False)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "first"), [(1, 1), (2, 2), (5001, 2), (5002, 5002), (99_999, 5002), (0, None)])
+def test_line_is_on_the_page_that_has_it(line: int, first: int | None) -> None:
+    """Whatever the lengths of those before it; one that is there no more was nearest the last page."""
+    content = "\n".join(["a" * CHARACTERS_PER_PAGE, *["b"] * (LINES_PER_PAGE + 1)])
+    page = document_page(LONG, content, line=line)
+    assert (page.first if page else None) == first
 
 
 @pytest.mark.parametrize(

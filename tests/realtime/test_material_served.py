@@ -13,6 +13,8 @@ from shared_server import shared, shared_database_url, shared_model  # noqa: F40
 
 from orchestrator.events import StepComplete
 from orchestrator.records import Artifact
+from realtime.endpoints.material import TITLED_DOCUMENTS
+from realtime.ports import LISTED_ARTIFACTS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -85,11 +87,11 @@ async def test_list_shows_the_first_artifact_of_the_newest_run(server: LiveServe
 
 
 async def test_artifact_has_an_address_of_its_own(server: LiveServer) -> None:
-    """It is shown beside the list, whatever else is newer."""
+    """It is shown beside those of its run, whatever else is newer."""
     left = await leave(server, "# Mine")
     await leave(server, "# Newer")
     html = await page(server, f"/artifacts/{left.artifact_id}")
-    assert [artifact_id for artifact_id, current in linked_artifacts(html) if current] == [left.artifact_id]
+    assert linked_artifacts(html) == [(left.artifact_id, True)]
     assert "<h3>Mine</h3>" in html
 
 
@@ -111,10 +113,38 @@ async def test_line_that_an_artifact_names_leads_to_that_line(server: LiveServer
     left = await leave(server, "| a |\n|---|\n| `specs/my shop.md:3` |\n")
     html = await page(server, f"/artifacts/{left.artifact_id}")
     links = re.findall(r'<a class="source" href="([^"#]+)#(L3)" title="It \*\*must\*\* &lt;/pre&gt;', html)
-    assert links == [(f"/projects/{server.home.project_id}/documents/{document_id}", "L3")]
+    assert links == [(f"/projects/{server.home.project_id}/documents/{document_id}?line=3", "L3")]
     answer = await server.http.get(links[0][0], headers=HTML)
     assert re.search(r'<li id="L3">It \*\*must\*\* &lt;/pre&gt;', answer.text)
     assert "<script>" not in answer.text
+
+
+async def test_links_into_many_documents_have_titles_for_the_first(server: LiveServer) -> None:
+    """Reading every document that an artifact names would take a question each."""
+    paths = [f"many/{number}.md" for number in range(TITLED_DOCUMENTS + 5)]
+    tenant, project_id = server.home.user.tenant, server.home.project_id
+    await server.home.store.documents.add_documents(tenant, project_id, [(path, "It must.") for path in paths])
+    left = await leave(server, " ".join(f"{path}:1" for path in paths))
+    html = await page(server, f"/artifacts/{left.artifact_id}")
+    assert html.count('class="source"') == len(paths)
+    assert html.count('title="It must."') == TITLED_DOCUMENTS
+
+
+async def test_list_that_is_cut_says_so(server: LiveServer) -> None:
+    """Only where it is."""
+    run = await seed_run(server)
+    assert "are listed" not in await page(server, "/artifacts")
+    many = [
+        Artifact(
+            id=str(uuid4()), run_id=run.id, step_id=run.step_id, agent_type=AGENT, title="Many",
+            artifact_type="matrix", content_type="text/plain", content="a",
+        )
+        for _ in range(LISTED_ARTIFACTS + 1)
+    ]  # fmt: skip
+    await server.home.store.runs.save(run.key.tenant, run.id, run.token, [], many)
+    html = await page(server, "/artifacts")
+    assert len(linked_artifacts(html)) == LISTED_ARTIFACTS
+    assert f"The newest {LISTED_ARTIFACTS} are listed." in html
 
 
 async def test_document_that_changed_since_is_told(server: LiveServer) -> None:
@@ -132,11 +162,13 @@ async def test_document_that_changed_since_is_told(server: LiveServer) -> None:
 
 
 async def test_artifact_that_is_huge_is_shown_as_it_was_written(server: LiveServer) -> None:
-    """The page says why; nothing of the text is missing."""
+    """The page says why, and where to find what is not in it; there is nothing to copy that is not whole."""
     left = await leave(server, "# a\n" * 200_000)
     html = await page(server, f"/artifacts/{left.artifact_id}")
     assert "too large to be laid out" in html
-    assert html.count("# a\n") == 200_000
+    assert "The rest is in the download." in html
+    assert html.count("# a\n") == 256 * 1024 / 4
+    assert "Copy" not in html
 
 
 async def test_long_document_has_pages(server: LiveServer) -> None:
@@ -149,6 +181,7 @@ async def test_long_document_has_pages(server: LiveServer) -> None:
     assert f'{path}?page=2" rel="next"' in first
     assert '<li id="L5001">line 5001</li>' in second
     assert "Lines 5001 to 5001 of 5001" in second
+    assert '<li id="L5001">' in await page(server, f"{path}?line=5001")
     for number, status in ((0, 404), (3, 404), ("x", 400), ("-1", 400), ("9" * 20, 400)):
         answer = await server.http.get(f"/projects/{server.home.project_id}{path}?page={number}")
         assert answer.status_code == status, number

@@ -7,9 +7,11 @@ import re
 import pytest
 from markupsafe import Markup, escape
 
-from realtime.material import Sources, render
+from realtime.material import Sources, named_in, render
 from realtime.material.highlighting import highlight
 from realtime.material.markdown import render_markdown
+from realtime.material.rendering import LONGEST, LONGEST_PLAIN, LONGEST_PROSE
+from realtime.material.sources import MOST_LINES
 from realtime.ports import ArtifactInfo, DocumentInfo
 
 ENDLESS_TABLE = "|a" * 500 + "|\n" + "|-" * 500 + "|\n" + "|\n" * 130 + "\n"
@@ -22,8 +24,9 @@ def document(path: str) -> DocumentInfo:
 
 def links(rendered: Markup) -> list[tuple[str, str]]:
     """Where each link leads, and its text."""
-    found = re.findall(r'<a class="source" href="/projects/p/documents/([^"]*)"[^>]*>(.*?)</a>', rendered)
-    return [(Markup(address).unescape(), Markup(text).unescape()) for address, text in found]
+    address = r"/projects/p/documents/([^\"]*)\?line=([0-9]+)#L\2"
+    found = re.findall(rf'<a class="source" href="{address}"[^>]*>(.*?)</a>', rendered)
+    return [(f"{Markup(path).unescape()}#L{line}", Markup(text).striptags()) for path, line, text in found]
 
 
 def linked(text: str, *paths: str) -> list[tuple[str, str]]:
@@ -35,7 +38,7 @@ def test_line_of_a_document_becomes_a_link_with_its_text() -> None:
     """The address is that of the line, the title what stands there; the text stays what it was."""
     sources = Sources([document("shop.md")], {"shop.md": '# Shop\n\n  - "A" <b> & c  \n'})
     assert sources.linked(escape("(shop.md:3).")) == (
-        '(<a class="source" href="/projects/p/documents/shop.md#L3" '
+        '(<a class="source" href="/projects/p/documents/shop.md?line=3#L3" '
         'title="- &quot;A&quot; &lt;b&gt; &amp; c">shop.md:3</a>).'
     )
 
@@ -83,13 +86,6 @@ def test_what_is_no_line_stays_text(text: str) -> None:
     assert linked(text, "shop.md") == []
 
 
-def test_line_on_a_later_page_leads_to_that_page() -> None:
-    """A long document has pages of 5000 lines."""
-    assert linked("a.md:5000 a.md:5001", "a.md") == [
-        ("a.md#L5000", "a.md:5000"), ("a.md?page=2#L5001", "a.md:5001")
-    ]  # fmt: skip
-
-
 def test_lines_are_links_in_text_tables_code_and_highlighted_code() -> None:
     """Wherever agents name a line; not inside links of their own, nor in attributes."""
     written = (
@@ -118,13 +114,23 @@ def test_documents_named_are_each_told_once_in_order() -> None:
     assert [found.path for found in sources.named_in("b.md:1 a.md:2 b.md:3 c.md")] == ["b.md", "a.md"]
 
 
-@pytest.mark.timeout(20)
-def test_many_lines_and_documents_take_a_time_in_proportion() -> None:
-    """The number of documents hardly matters, nor what stands between references."""
-    sources = Sources(document(f"specs/{number}/shop.md") for number in range(1000))
-    text = "specs/7/shop.md:3 " * 2000 + ":1" * 50_000
-    assert len(sources.named_in(text)) == 1
-    assert len(links(sources.linked(escape(text)))) == 2000
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("before", ["", "b.md", "a.md", f"b{'a' * 289}.md"])
+def test_many_lines_and_documents_take_a_time_in_proportion(before: str) -> None:
+    """The number of documents hardly matters, nor how many lengths their paths have, nor what is before a line."""
+    sources = Sources(document(f"{'a' * length}.md") for length in range(1, 291))
+    text = f"{before}:1 " * (LONGEST // len(f"{before}:1 "))
+    expected = min(MOST_LINES, text.count(":")) if before == "a.md" else 0
+    assert len(sources.named_in(text)) == (expected > 0)
+    assert len(links(sources.linked(escape(text)))) == expected
+
+
+def test_lines_after_the_most_are_no_links() -> None:
+    """Counted over the whole text, however many tags are in it."""
+    sources = Sources([document("a.md")])
+    rendered = Markup("<td>a.md:1</td>b:1 ") * (MOST_LINES // 2 + 1)
+    assert len(links(sources.linked(rendered))) == MOST_LINES // 2
+    assert sources.named_in(":1 " * MOST_LINES + "a.md:1") == []
 
 
 def artifact(content: str, content_type: str, title: str = "Shop") -> ArtifactInfo:
@@ -158,8 +164,19 @@ def test_artifact_does_not_say_its_title_twice() -> None:
     assert html == "<h2>Shop</h2>\n<h3>Basket</h3>\n"
 
 
-@pytest.mark.parametrize("content", ["# a\n" * 200_000, ENDLESS_TABLE * 20])
+@pytest.mark.parametrize("content", ["# a\n" * 200_000, ENDLESS_TABLE * 20, ENDLESS_TABLE * 3])
 def test_artifact_that_is_too_much_is_shown_as_it_is(content: str) -> None:
-    """It is said to be plain, and is all there."""
+    """It is said to be plain; a browser gets only as much as it shows at once, and is told of the rest."""
     rendered = render(artifact(content, "text/markdown"), Sources([]))
-    assert (rendered.plain, rendered.prose, rendered.html) == (True, False, content)
+    assert (rendered.plain, rendered.prose, rendered.html) == (True, False, content[:LONGEST_PLAIN])
+    assert rendered.cut == (len(content) > LONGEST_PLAIN)
+
+
+@pytest.mark.parametrize(("content_type", "longest"), [("text/markdown", LONGEST_PROSE), ("text/csv", LONGEST)])
+def test_artifact_that_is_shown_as_it_is_names_no_document(content_type: str, longest: int) -> None:
+    """There will be no link, so no document is looked for in it."""
+    sources = Sources([document("a.md")])
+    for length, expected in ((longest, 1), (longest + 1, 0)):
+        long = artifact("a.md:1".ljust(length), content_type)
+        assert len(named_in(long, sources)) == expected
+        assert len(links(render(long, sources).html)) == expected

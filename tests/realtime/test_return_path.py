@@ -22,6 +22,7 @@ OURS = (
     f"/projects/{ID}/artifacts?run_id={ID}",
     f"/projects/{ID}/artifacts/{ID}",
     f"/projects/{ID}/documents/{ID}?page=2",
+    f"/projects/{ID}/documents/{ID}?line=120",
 )
 NOT_OURS = (
     "",
