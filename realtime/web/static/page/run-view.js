@@ -37,6 +37,8 @@ export class RunView extends EventTarget {
   #watch = null;
   #state = null;
   #timeline = [];
+  /** What the bars that stand there were drawn from. */
+  #drawnTimeline = [];
   /** The server's time as of which the run is known: it stands still while nothing is heard. */
   #knownAt = 0;
   #tick = null;
@@ -160,12 +162,21 @@ export class RunView extends EventTarget {
     setAttributes(part(this.#root, 'artifacts'), { href: this.#artifacts });
     this.#cards.draw(state.steps);
     this.#figures.draw(state, this.#knownAt);
-    this.#track.draw(this.#timeline, state, this.#knownAt);
+    this.#drawTimeline(state);
     this.actions.draw(state);
     this.#notifications.offer(state);
     showInTab(state, this.#page.project_name, !hasEnded(state) && this.#offline);
     this.dispatchEvent(new CustomEvent('drawn', { detail: state }));
     this.#drawAgainAtNextSecond(state);
+  }
+
+  /** Its bars grow by the second: to lay them out for each event costs as much as all cards. */
+  #drawTimeline(state) {
+    const second = Math.floor((elapsedMs(state, this.#knownAt) ?? 0) / 1000);
+    const drawn = [this.#timeline, state.id, state.status, second];
+    if (drawn.every((value, at) => value === this.#drawnTimeline[at])) return;
+    this.#drawnTimeline = drawn;
+    this.#track.draw(this.#timeline, state, this.#knownAt);
   }
 
   #drawAgainAtNextSecond(state) {
