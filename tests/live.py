@@ -166,9 +166,9 @@ class LiveSocket:
                 return frame
 
     async def ask(self, frame: dict[str, Any]) -> dict[str, Any]:
-        """Send one frame; the next control frame that comes, events skipped."""
+        """Send one frame; the next control frame that comes, events and warnings of a token's end skipped."""
         await self.send(frame)
-        while "op" not in (answer := await self.receive()):
+        while (answer := await self.receive()).get("op") in (None, "expiring"):
             pass
         return answer
 

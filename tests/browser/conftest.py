@@ -49,13 +49,20 @@ def server_settings() -> dict[str, Any]:
     return {}
 
 
+def load_whole(context: BrowserContext) -> None:
+    """Wait until its pages are loaded: what serves them may end only then, and no file is left half sent."""
+    for page in context.pages:
+        page.wait_for_load_state()
+
+
 @pytest.fixture
-def server(tmp_path: Path, server_settings: dict[str, Any]) -> Iterator[LiveServer]:
+def server(tmp_path: Path, server_settings: dict[str, Any], context: BrowserContext) -> Iterator[LiveServer]:
     """A server with one document, whose agents wait for the test's cues."""
     server = LiveServer(tmp_path / "home", Stage(), **server_settings)
     server.start()
     server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
     yield server
+    load_whole(context)
     server.stop()
 
 
@@ -66,19 +73,12 @@ def stage(server: LiveServer) -> Stage:
 
 
 @pytest.fixture
-def proxy(server: LiveServer) -> Iterator[Proxy]:
+def proxy(server: LiveServer, context: BrowserContext) -> Iterator[Proxy]:
     """The network between browser and server."""
     proxy = Proxy(int(server.url.rpartition(":")[2]))
     yield proxy
+    load_whole(context)
     proxy.close()
-
-
-@pytest.fixture
-def context(context: BrowserContext) -> Iterator[BrowserContext]:
-    """The test's browser context; its pages are loaded whole before it closes, so no file is left half sent."""
-    yield context
-    for page in context.pages:
-        page.wait_for_load_state()
 
 
 @pytest.fixture

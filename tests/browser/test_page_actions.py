@@ -99,7 +99,7 @@ def test_viewer_sees_the_run_refreshed_and_is_told_so(
     stage.finish("ba_consultant")
     stage.fail("qa_consultant", "no answer")
     run = f"/api/v1/projects/{server.home.project_id}/agent-runs/{run_id}"
-    page.wait_for_function("async run => (await (await fetch(run)).json()).status === 'failed'", arg=run)
+    page.evaluate("async run => { while ((await (await fetch(run)).json()).status !== 'failed'); }", run)
     project_page.expect_card("ba_consultant", "running")
     project_page.let_pass(6_000)
     expect(project_page.banner).to_have_text("QA consultant failed: no answer")

@@ -313,11 +313,11 @@ async def test_fresh_token_in_place_outlives_the_old_one(server: LiveServer) -> 
     """``authenticate`` on an open connection moves its expiry; subscriptions go on."""
     run = await seed_run(server)
     async with bare_socket(server) as socket:
-        await socket.ask({"op": "authenticate", "token": server.home.issue_token(1)})
+        await socket.ask({"op": "authenticate", "token": server.home.issue_token(3)})
         await socket.ask(subscribe(run.id))
         assert (await socket.ask({"op": "authenticate", "token": server.token}))["op"] == "welcome"
         async with bare_socket(server) as witness:
-            await witness.send({"op": "authenticate", "token": server.home.issue_token(1)})
+            await witness.send({"op": "authenticate", "token": server.home.issue_token(3)})
             _, code = await rest_of(witness)
             assert code == 4401
         await run.finish()
