@@ -35,7 +35,7 @@ ORDER = {
         asgi origins cors proxies
         ports settings roles keys jwks tokens access board
         quotas metrics readiness hardening request_log
-        material
+        imports material
         endpoints app guards_http2 guards wiring server
         client
         cli
@@ -50,7 +50,7 @@ PURE = {
     "orchestrator": {"errors", "states", "events", "pipeline", "retry", "records", "endings"},
     "realtime": {
         *("wire", "events", "page", "tail", "counts", "durations"),
-        *("snapshot", "facts", "timeline", "cursor", "frames", "protocol", "roles", "origins"),
+        *("snapshot", "facts", "timeline", "cursor", "frames", "protocol", "roles", "origins", "imports"),
     },
 }
 """What can do no I/O: it imports only its like, msgspec, and nothing that waits, reads a clock or touches a file."""

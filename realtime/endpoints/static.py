@@ -12,10 +12,13 @@ import json
 import mimetypes
 import tarfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from quart import Blueprint, Response, request
 from werkzeug.exceptions import NotFound
+
+from realtime.imports import imported_files
 
 MIMETYPES = {
     ".js": "text/javascript",
@@ -27,28 +30,59 @@ MIMETYPES = {
 """What machines disagree about."""
 MANIFEST = "package.json"
 PACKAGE = "runcast-client.tgz"
+CHECKED = "no-cache"
+KEPT = "public, max-age=31536000, immutable"
 
 
 def static_blueprint(folder: Path) -> Blueprint:
-    """``/static/{filename}``: every file below ``folder``, to be checked with the server each time it is used, and
-    ``/static/runcast-client.tgz``, the client of this very server as a package for npm.
+    """Every file below ``folder``, and ``runcast-client.tgz``, the client of this very server as a package for npm.
+
+    ``/static/{filename}`` is the address to rely on, to be checked with the server each time it is used.
+    ``/static/v-{version}/{filename}`` is what ``url_for("static.file", filename=...)`` gives to templates: the
+    version is of all files together, what they link relative to themselves has it, too, and browsers keep each file.
+    A page of another server, older or newer, asks for another version: it gets what is there now, to be checked.
+    Templates also have ``imports_of(entry)``, all that a module or stylesheet needs (`imported_files`).
     """
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     files[PACKAGE] = client_package(files)
     tags = {name: hashlib.sha256(content).hexdigest()[:32] for name, content in files.items()}
+    current = version_of(tags)
+    texts = {name: content.decode() for name, content in files.items() if name.endswith((".js", ".css"))}
     blueprint = Blueprint("static", __name__)
 
-    @blueprint.get("/static/<path:filename>")
-    async def file(filename: str) -> Response:
+    async def answer(filename: str, caching: str) -> Response:
         if filename not in files:
             raise NotFound
         response = Response(files[filename], mimetype=_mimetype(filename))
         response.set_etag(tags[filename])
-        response.headers["Cache-Control"] = "no-cache"
+        response.headers["Cache-Control"] = caching
         await response.make_conditional(request)
         return response
 
+    @blueprint.get("/static/<path:filename>")
+    async def stable(filename: str) -> Response:
+        return await answer(filename, CHECKED)
+
+    @blueprint.get("/static/v-<version>/<path:filename>")
+    async def file(version: str, filename: str) -> Response:
+        return await answer(filename, KEPT if version == current else CHECKED)
+
+    @blueprint.url_defaults
+    def link_current(endpoint: str, values: dict[str, str]) -> None:
+        if endpoint == "static.file":
+            values.setdefault("version", current)
+
+    @blueprint.app_template_global()
+    @cache
+    def imports_of(entry: str) -> tuple[str, ...]:
+        return imported_files(entry, texts)
+
     return blueprint
+
+
+def version_of(tags: Mapping[str, str]) -> str:
+    """A name for all files of these names and tags, short and fit for a path: another when any of them differs."""
+    return hashlib.sha256(json.dumps(tags, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def client_package(files: Mapping[str, bytes]) -> bytes:

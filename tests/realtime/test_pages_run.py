@@ -63,7 +63,7 @@ async def test_page_of_a_run_says_what_its_snapshot_says(server: LiveServer, sta
     assert status_text(snapshot["status"]) in page.title
     record = await server.home.store.runs.get_run(server.home.user.tenant, run.id)
     assert record is not None
-    assert page.icon == f"/static/{icon_name(to_snapshot(record))}.svg"
+    assert re.fullmatch(rf"/static/v-\w+/{icon_name(to_snapshot(record))}\.svg", page.icon or "")
 
 
 async def test_page_of_a_run_has_its_timeline(server: LiveServer) -> None:
@@ -139,7 +139,7 @@ async def test_page_without_a_run_has_an_empty_place_for_one(server: LiveServer)
     assert page.cards == []
     assert (page.data["run"], page.data["timeline"], page.data["expected"]) == (None, [], None)
     assert page.title == f"Runs · {page.data['project_name']} · Runcast"
-    assert page.icon == "/static/icon.svg"
+    assert re.fullmatch(r"/static/v-\w+/icon\.svg", page.icon or "")
     assert page.root.one("a", class_="brand").text == "Runcast"
     document = page.root.one(id="documents").one("li").one("a")
     assert document.one(class_="path").text == "docs/spec.md"
@@ -175,7 +175,9 @@ async def test_no_text_leaves_its_place(server: LiveServer) -> None:
     await server.home.backend.runs.add_documents(user.tenant, project.id, documents, user.id)
     answer = await server.http.get(f"/projects/{project.id}/runs/{run.id}", headers={"Accept": "text/html"})
     page = ShownPage(answer.text)
-    assert [script.attributes.get("src") for script in page.root.all("script")] == ["/static/page/project.js", None]
+    entry, data = page.root.all("script")
+    assert re.fullmatch(r"/static/v-\w+/page/project\.js", entry["src"] or "")
+    assert "src" not in data.attributes
     assert page.data["project_name"] == HOSTILE
     assert page.data["run"]["steps"][0]["progress_label"] == HOSTILE
     assert page.cards[0]["label"] == HOSTILE

@@ -78,6 +78,7 @@ DEEDS: dict[Route, Deed] = {
     ("GET", "/asyncapi.json"): Deed(None, 200, nobody=200),
     ("GET", "/docs"): Deed(None, 200, nobody=200),
     ("GET", "/static/{filename}"): Deed(None, 200, nobody=200),
+    ("GET", "/static/v-{version}/{filename}"): Deed(None, 200, nobody=200),
     ("GET", "/sign-in"): Deed(None, 200, nobody=200),
     ("POST", "/sign-in"): Deed(None, 403, nobody=403),
     ("POST", "/sign-out"): Deed(None, 403, nobody=403),
@@ -146,7 +147,7 @@ async def test_every_endpoint_obeys_the_table(caller: str, place: Party, foreign
     answered, meant = {}, {}
     async with httpx2.AsyncClient(base_url=place.server.url, headers=headers, timeout=30) as http:
         for (method, path), deed in DEEDS.items():
-            ids = {**place.ids, "filename": "style.css", "document_id": await new_document(place)}
+            ids = {**place.ids, "version": "0", "filename": "style.css", "document_id": await new_document(place)}
             body = {"token": token or "none"} if path == "/api/v1/session" and method == "POST" else deed.body
             answered[method, path] = await status_of(http, method, path.format(**ids) + deed.query, body)
             http.cookies.clear()  # signing in would change who asks next, and how
