@@ -6,11 +6,9 @@ holds the two equal. Halves are rounded up, as neither language does of itself.
 
 from __future__ import annotations
 
-from datetime import datetime
 from math import floor
-from typing import NamedTuple
 
-from realtime.snapshot import RunSnapshot
+from realtime.snapshot import RunSnapshot, epoch_ms, overall
 
 PRODUCT = "Runcast"
 
@@ -31,32 +29,12 @@ _ICONS = {
 }
 
 
-class Overall(NamedTuple):
-    """How far a run is: steps completed, of how many, and the mean of their progress, an integer from 0 to 100."""
-
-    done: int
-    total: int
-    percent: int
-
-
-def overall(state: RunSnapshot) -> Overall:
-    """How far the run is; 100 % only when every step is at 100, 0 % without steps."""
-    total = len(state.steps)
-    done = sum(step.status == "completed" for step in state.steps)
-    percent = sum(step.progress_pct for step in state.steps) // total if total else 0
-    return Overall(done, total, percent)
-
-
 def elapsed_ms(state: RunSnapshot, now_ms: int) -> int | None:
     """Milliseconds since the run started, until it ended or ``now_ms`` (since 1970); None where it never started."""
     if state.started_at is None:
         return None
-    until = now_ms if state.completed_at is None else _milliseconds(state.completed_at)
-    return max(0, until - _milliseconds(state.started_at))
-
-
-def _milliseconds(at: str) -> int:
-    return round(datetime.fromisoformat(at).timestamp() * 1000)
+    until = now_ms if state.completed_at is None else epoch_ms(state.completed_at)
+    return max(0, until - epoch_ms(state.started_at))
 
 
 def duration_text(ms: float) -> str:

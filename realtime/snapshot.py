@@ -7,7 +7,8 @@ the store reads; unfolding a snapshot gives the fewest events that lead to it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
@@ -77,6 +78,26 @@ class RunSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         return self.completed_at is not None
 
 
+def epoch_ms(at: str) -> int:
+    """A time of a snapshot or an event in milliseconds since 1970."""
+    return round(datetime.fromisoformat(at).timestamp() * 1000)
+
+
+class Overall(NamedTuple):
+    """How far a run is: steps completed, of how many, and the mean of their progress, an integer from 0 to 100."""
+
+    done: int
+    total: int
+    percent: int
+
+
+def overall(run: RunSnapshot) -> Overall:
+    """How far the run is; 100 % only when every step is at 100, 0 % without steps."""
+    total = len(run.steps)
+    done = sum(step.status == "completed" for step in run.steps)
+    return Overall(done, total, sum(step.progress_pct for step in run.steps) // max(1, total))
+
+
 class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a list of runs, as of event ``last_event_id``. ``progress_pct`` is over all steps, 0 to 100."""
 
@@ -101,16 +122,16 @@ class RunSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 def summarise(run: RunSnapshot) -> RunSummary:
     """The run in one line. Nothing in it depends on when the run was read, so equal summaries are no news."""
-    steps = run.steps
+    done, total, percent = overall(run)
     return RunSummary(
         id=run.id,
         project_id=run.project_id,
         status=run.status,
         pipeline_mode=run.pipeline_mode,
         agents_selected=run.agents_selected,
-        progress_pct=sum(step.progress_pct for step in steps) // max(1, len(steps)),
-        steps_completed=sum(step.status == "completed" for step in steps),
-        steps_total=len(steps),
+        progress_pct=percent,
+        steps_completed=done,
+        steps_total=total,
         last_event_id=run.last_event_id,
         total_tokens=run.total_tokens,
         error_code=run.error_code,

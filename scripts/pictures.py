@@ -10,13 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chromium import CHROMIUM_FLAGS, find_chromium
-from live_server import LiveServer
+from live_server import LiveServer, session_of
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from project_page import ALL, ARTIFACTS_URL, ProjectPage
 from proxy import Proxy
 from staged_model import Stage
-
-from realtime.tokens import COOKIE
 
 DOCS = Path(__file__).parents[1] / "docs"
 WIDE = {"width": 1200, "height": 800}
@@ -53,8 +51,7 @@ def studio(browser: Browser, stage: Stage | None, folder: Path, **settings: int)
         try:
             for name in ("events.md", "protocol.md", "reliability.md"):
                 server.call(server.home.import_document(f"docs/{name}", (DOCS / name).read_bytes()))
-            token = server.home.issue_token()
-            context.add_cookies([{"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/"}])
+            context.add_cookies([session_of(server)])
             yield Studio(context.new_page(), server, proxy, folder)
         finally:
             context.close()

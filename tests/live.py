@@ -31,6 +31,8 @@ ANSWERS = {
         "// Answers\nimport { test } from '@playwright/test';\ntest('It answers', async ({ page }) => {});\n"
     ),
 }
+BY_THEMSELVES = {None, "expiring", "finished", "run", "draining"}
+"""The ``op`` of what a server sends unasked; an event has none."""
 SPEC = b"# Answers\n\n- AC-1: The system MUST answer within 2 seconds.\n- `GET /api/answers` returns 200.\n"
 
 
@@ -166,9 +168,9 @@ class LiveSocket:
                 return frame
 
     async def ask(self, frame: dict[str, Any]) -> dict[str, Any]:
-        """Send one frame; the next control frame that comes, events and warnings of a token's end skipped."""
+        """Send one frame; the next control frame that comes and is not one of those that come by themselves."""
         await self.send(frame)
-        while (answer := await self.receive()).get("op") in (None, "expiring"):
+        while (answer := await self.receive()).get("op") in BY_THEMSELVES:
             pass
         return answer
 

@@ -174,7 +174,7 @@ class LLMServer:
 
     async def request(self, number: int = 1) -> Exchange:
         """The ``number``-th request, as soon as it has come."""
-        async with asyncio.timeout(10), self._asked:
+        async with asyncio.timeout(30), self._asked:
             await self._asked.wait_for(lambda: len(self.asked) >= number)
         return self.asked[number - 1]
 

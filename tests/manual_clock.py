@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from orchestrator.progress import STALLED_S
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 """How long a test waits for a fact before it fails."""
 
 Item = TypeVar("Item")

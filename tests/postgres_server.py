@@ -10,7 +10,6 @@ import asyncio
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+from ports import free_port
 
 from orchestrator.store.postgres_migrations import migrate_database
 
@@ -118,7 +118,7 @@ class OwnPostgresServer(PostgresServer):
         self._home = Path(tempfile.mkdtemp(prefix="runcast-postgres-", dir="/tmp"))
         self._data = self._home / "data"
         self._user = SYSTEM_USER if os.geteuid() == 0 else None
-        self._port = _free_port()
+        self._port = free_port()
         super().__init__(f"postgresql://postgres:{PASSWORD}@127.0.0.1:{self._port}/postgres")
         self._make_data()
         self.start()
@@ -198,9 +198,3 @@ def _make_user(name: str) -> None:
     for folder in PROGRAMS.parents:
         if not folder.stat().st_mode & 0o001:
             folder.chmod(folder.stat().st_mode | 0o001)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

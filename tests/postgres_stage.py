@@ -55,7 +55,7 @@ class Stage:
             await session.fetch_one("SELECT 1 AS one")
             await together.wait()
 
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await asyncio.gather(*(self.databases.read("demo", work) for _ in range(size)))
         assert self.server.run(SESSIONS, self.name)[0][0] == size
 

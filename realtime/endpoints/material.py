@@ -78,11 +78,12 @@ class Reader:
         """
         artifact = await find_artifact(self._backend, frame.principal, frame.project.id, artifact_id)
         documents = await self._backend.runs.list_documents(frame.principal.tenant, frame.project.id)
-        named = await self._turns.take(lambda: named_in(artifact, Sources(documents)))
+        sources = await self._turns.take(lambda: Sources(documents))
+        named = await self._turns.take(lambda: named_in(artifact, sources))
         texts = await self._read_texts(frame, named)
         return ShownArtifact(
             artifact=artifact,
-            rendered=await self._turns.take(lambda: render(artifact, Sources(documents, texts))),
+            rendered=await self._turns.take(lambda: render(artifact, sources.titled(texts))),
             changed=[document for document in named if document.created_at > artifact.created_at],
         )
 

@@ -6,7 +6,6 @@ Templates put them in place; realtime/web/static/page/ goes on from there and fi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
@@ -16,7 +15,7 @@ from realtime import facts
 from realtime.durations import DurationRange
 from realtime.endpoints.page_data import PageData
 from realtime.ports import AgentInfo
-from realtime.snapshot import RunSnapshot, RunSummary, StepSnapshot
+from realtime.snapshot import RunSnapshot, RunSummary, StepSnapshot, epoch_ms, overall
 from realtime.timeline import Attempt, StepTimeline
 
 NOT_STARTED = "\N{EN DASH}"
@@ -126,8 +125,8 @@ def words_of(data: PageData) -> PageWords:
 
 
 def _run(run: RunSnapshot, data: PageData, names: AgentNames) -> RunWords:
-    now_ms = _milliseconds(data.server_time)
-    overall = facts.overall(run)
+    now_ms = epoch_ms(data.server_time)
+    done, total, percent = overall(run)
     elapsed = facts.elapsed_ms(run, now_ms)
     live = data.may_stream and not run.ended
     return RunWords(
@@ -141,8 +140,8 @@ def _run(run: RunSnapshot, data: PageData, names: AgentNames) -> RunWords:
         may_retry=data.may_start and run.status in RETRIABLE,
         not_live=not data.may_stream and not run.ended,
         banner=_banner(run, names),
-        percent=overall.percent,
-        done=f"{overall.done} of {overall.total} · {overall.percent} %",
+        percent=percent,
+        done=f"{done} of {total} · {percent} %",
         elapsed=NOT_STARTED if elapsed is None else facts.duration_text(elapsed),
         expected=expected_words(data.expected),
         tokens=facts.tokens_text(run.total_tokens),
@@ -165,8 +164,8 @@ def _card(step: StepSnapshot, names: AgentNames) -> CardWords:
 
 
 def _track(step: StepTimeline, run: RunSnapshot, now_ms: int, names: AgentNames) -> TrackWords:
-    start_ms = now_ms if run.started_at is None else _milliseconds(run.started_at)
-    end_ms = now_ms if run.completed_at is None else _milliseconds(run.completed_at)
+    start_ms = now_ms if run.started_at is None else epoch_ms(run.started_at)
+    end_ms = now_ms if run.completed_at is None else epoch_ms(run.completed_at)
     return TrackWords(
         step_id=step.step_id,
         name=names.of(step.agent_type),
@@ -176,8 +175,8 @@ def _track(step: StepTimeline, run: RunSnapshot, now_ms: int, names: AgentNames)
 
 def _attempt(attempt: Attempt, start_ms: int, end_ms: int, names: AgentNames) -> AttemptWords:
     """``Attempt 1 · 0:12 · failed: no answer``; one that is under way lasts until ``end_ms``."""
-    began_ms = _milliseconds(attempt.started_at)
-    ended_ms = end_ms if attempt.ended_at is None else _milliseconds(attempt.ended_at)
+    began_ms = epoch_ms(attempt.started_at)
+    ended_ms = end_ms if attempt.ended_at is None else epoch_ms(attempt.ended_at)
     span_ms = max(1, end_ms - start_ms)
     x = min(TRACK - THINNEST, max(0, began_ms - start_ms) * TRACK // span_ms)
     width = min(TRACK - x, max(THINNEST, (ended_ms - began_ms) * TRACK // span_ms))
@@ -213,7 +212,3 @@ def size_text(size: int) -> str:
         amount, unit = amount / 1000, larger
     exact = unit == "B" or amount >= 10
     return f"{Decimal(amount).quantize(Decimal(1 if exact else '0.1'), ROUND_HALF_UP)} {unit}"
-
-
-def _milliseconds(at: str) -> int:
-    return round(datetime.fromisoformat(at).timestamp() * 1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from html import escape, unescape
 from itertools import islice
 from typing import NamedTuple
@@ -34,18 +35,20 @@ class Reference(NamedTuple):
 
 
 class Sources:
-    """The documents of a project that a text may name.
+    """The documents of a project that a text may name. A path is known as agents quote it, with single spaces."""
 
-    A path is known as agents quote it, with single spaces. ``texts``: the contents of those whose lines are shown as
-    the titles of links, by path; the links of others have none.
-    """
-
-    def __init__(self, documents: Iterable[DocumentInfo], texts: Mapping[str, str] | None = None) -> None:
+    def __init__(self, documents: Iterable[DocumentInfo]) -> None:
         self._documents = {" ".join(document.path.split())[::-1]: document for document in documents}
         self._reversed = sorted(self._documents)
         self._longest = max(map(len, self._reversed), default=0)
         self._beginnings = dict(_longest_beginnings(self._reversed))
-        self._lines = {path: lines_of(text) for path, text in (texts or {}).items()}
+        self._lines: Mapping[str, Sequence[str]] = {}
+
+    def titled(self, texts: Mapping[str, str]) -> Sources:
+        """The same documents; a link has the line it leads to as title where ``texts`` has the document, by path."""
+        made = copy(self)
+        made._lines = {path: lines_of(text) for path, text in texts.items()}
+        return made
 
     def named_in(self, text: str) -> list[DocumentInfo]:
         """The documents of which ``text`` names lines, in the order in which they first appear."""
@@ -90,7 +93,7 @@ class Sources:
 
     def _line_at(self, reference: Reference) -> str:
         """The line, without the white space round it; empty where it is not known or there is nothing in it."""
-        lines: Sequence[str] = self._lines.get(reference.document.path, ())
+        lines = self._lines.get(reference.document.path, ())
         return lines[reference.line - 1].strip() if reference.line <= len(lines) else ""
 
     def _references(self, text: str, lines: Sequence[re.Match[str]]) -> list[Reference]:

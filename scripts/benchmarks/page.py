@@ -18,13 +18,11 @@ from typing import Any
 import click
 from chromium import CHROMIUM_FLAGS, find_chromium
 from flood import Flood
-from live_server import LiveServer
+from live_server import LiveServer, session_of
 from playwright.sync_api import CDPSession, Page, expect, sync_playwright
 from project_page import ALL, ProjectPage
 from report import keep, show
 from staged_model import Stage
-
-from realtime.tokens import COOKIE
 
 CATEGORIES = (
     "devtools.timeline",
@@ -46,8 +44,7 @@ def watched_run() -> Iterator[tuple[LiveServer, Page, str]]:
         try:
             server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
             context = browser.new_context()
-            token = server.home.issue_token()
-            context.add_cookies([{"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/"}])
+            context.add_cookies([session_of(server)])
             page = ProjectPage(context.new_page(), server.url, server.home.project_id).open()
             yield server, page.page, page.start(*ALL)
         finally:

@@ -96,5 +96,10 @@ def member(server: LiveServer, email: str, role: Role) -> User:
 
 def session_of(server: LiveServer) -> dict[str, Any]:
     """The cookie of the local user, for a browser on this machine; ports share it."""
-    cookie = {"name": COOKIE, "value": server.home.issue_token(), "domain": "127.0.0.1", "path": "/"}
+    return session_by(server.home.issue_token())
+
+
+def session_by(token: str) -> dict[str, Any]:
+    """The cookie of whoever has that token, as `session_of`."""
+    cookie = {"name": COOKIE, "value": token, "domain": "127.0.0.1", "path": "/"}
     return {**cookie, "httpOnly": True, "sameSite": "Lax"}

@@ -15,6 +15,15 @@ NAMES = {
     "automation_consultant": "Test automation consultant",
 }
 ALL = tuple(NAMES)
+RECORD_NOTIFICATIONS = """
+globalThis.notified = [];
+globalThis.Notification = class extends Notification {
+  constructor(title, options) {
+    super(title, options);
+    notified.push([title, options.body]);
+  }
+};
+"""
 
 
 class ProjectPage:
@@ -89,6 +98,11 @@ class ProjectPage:
                 document.dispatchEvent(new Event('visibilitychange'));
             }"""
         )
+
+    def allow_notifications(self) -> None:
+        """From the next load on the page may notify; `notified` in it has the title and text of each."""
+        self.page.context.grant_permissions(["notifications"], origin=self.url)
+        self.page.add_init_script(RECORD_NOTIFICATIONS)
 
     def freeze_time(self) -> None:
         """From here on, time in the page only passes by `let_pass`."""

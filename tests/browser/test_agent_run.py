@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from elsewhere import start_run
 from embedding import serve_at
 from live_server import LiveServer
 from playwright.sync_api import Page, WebSocket, expect
 from staged_model import Stage
 
-from realtime.ports import RunRequest
-
 SCRIPT = "import '/static/agent-run.js';"
 AGENTS = ("ba_consultant", "qa_consultant")
-
-Start = Callable[..., str]
-
-
-@pytest.fixture
-def start(server: LiveServer, sign_in: None) -> Start:
-    """Start a run of these agents; its id."""
-    home = server.home
-
-    def start(*agents: str) -> str:
-        wanted = RunRequest(agents_selected=agents)
-        return server.call(home.backend.runs.start_run(home.user.tenant, home.project_id, wanted, home.user.id)).id
-
-    return start
 
 
 @pytest.fixture
@@ -51,12 +34,13 @@ def asked(page: Page, op: str) -> list[str]:
 
 
 def test_run_is_shown_from_its_first_event_to_its_end(
-    server: LiveServer, start: Start, stage: Stage, page: Page
+    server: LiveServer, sign_in: None, stage: Stage, page: Page
 ) -> None:
     """Attributes, cards and words follow the run; every change and the end are told to whoever listens above."""
+    run_id = start_run(server, *AGENTS)
     heard = """addEventListener('run-state', ({ detail }) => { document.body.dataset.state = detail.status; });
         addEventListener('run-ended', ({ detail }) => { document.body.dataset.ended = detail.reason; });"""
-    serve_at(page, server.url, f"{SCRIPT}\n{heard}", body=f'<agent-run run-id="{start(*AGENTS)}"></agent-run>')
+    serve_at(page, server.url, f"{SCRIPT}\n{heard}", body=f'<agent-run run-id="{run_id}"></agent-run>')
     run = page.locator("agent-run")
     expect(run).to_have_attribute("status", "running")
     expect(run).to_have_attribute("connection", "live")
@@ -67,16 +51,17 @@ def test_run_is_shown_from_its_first_event_to_its_end(
     expect(run.locator(".done")).to_have_text("1 of 2 · 50 %")
     stage.fail("qa_consultant", "no answer")
     expect(run).to_have_attribute("status", "failed")
-    expect(run.get_by_role("alert")).to_contain_text("no answer")
+    expect(run.get_by_role("alert")).to_have_text("QA consultant failed: no answer")
+    expect(run.locator("agent-status-card .name")).to_have_text(["BA consultant", "QA consultant"])
     expect(run).to_have_attribute("connection", "closed")
     expect(page.locator("body[data-state=failed][data-ended=finished]")).to_have_count(1)
 
 
 def test_runs_of_one_server_share_a_connection_until_the_last_leaves(
-    server: LiveServer, start: Start, stage: Stage, page: Page, sockets: list[WebSocket]
+    server: LiveServer, sign_in: None, stage: Stage, page: Page, sockets: list[WebSocket]
 ) -> None:
     """Two elements, one WebSocket; moved, an element goes on as it was; another run-id is followed at once."""
-    first, second = start("ba_consultant"), start("qa_consultant")
+    first, second = start_run(server, "ba_consultant"), start_run(server, "qa_consultant")
     subscribed = asked(page, "subscribe")
     runs = "".join(f'<p><agent-run run-id="{run_id}"></agent-run></p>' for run_id in (first, second))
     serve_at(page, server.url, SCRIPT, body=runs)
@@ -99,7 +84,7 @@ def test_runs_of_one_server_share_a_connection_until_the_last_leaves(
 
 
 def test_client_set_before_the_element_is_known_is_used(
-    server: LiveServer, start: Start, page: Page, sockets: list[WebSocket]
+    server: LiveServer, sign_in: None, page: Page, sockets: list[WebSocket]
 ) -> None:
     """As frameworks do it: properties first, definition later. The page's client outlives the element."""
     script = """import { RunClient } from '/static/run-client.js';
@@ -108,7 +93,7 @@ def test_client_set_before_the_element_is_known_is_used(
         Object.assign(element, { client, runId: element.dataset.run });
         await import('/static/agent-run.js');
         document.body.dataset.used = element.client === client;"""
-    run_id, subscribed = start("ba_consultant"), asked(page, "subscribe")
+    run_id, subscribed = start_run(server, "ba_consultant"), asked(page, "subscribe")
     serve_at(page, server.url, script, body=f'<agent-run data-run="{run_id}"></agent-run>')
     expect(page.locator("agent-run")).to_have_attribute("connection", "live")
     expect(page.locator("body")).to_have_attribute("data-used", "true")

@@ -65,8 +65,8 @@ def test_card_shows_what_its_attributes_say(server: LiveServer, page: Page) -> N
     )
     cards = page.locator("agent-status-card")
     assert cards.evaluate_all(SAID) == list(shown.values())
-    expect(page.get_by_role("group", name="Qa consultant: Waiting")).to_have_count(1)
-    bar = page.get_by_role("progressbar", name="Progress of Qa consultant").first
+    expect(page.get_by_role("group", name="QA consultant: Waiting")).to_have_count(1)
+    bar = page.get_by_role("progressbar", name="Progress of QA consultant").first
     expect(bar).to_have_attribute("aria-valuetext", "40 percent, Reading")
     cards.nth(1).evaluate("card => { card.setAttribute('progress', '60'); card.setAttribute('name', 'Tester'); }")
     expect(page.get_by_role("progressbar", name="Progress of Tester")).to_have_attribute("aria-valuenow", "60")

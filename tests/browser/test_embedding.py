@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from embedding import Site
-from live_server import LiveServer
+from live_server import LiveServer, session_of
 from playwright.sync_api import Error, Page
 from staged_model import Stage
-
-from realtime.tokens import COOKIE
 
 pytestmark = pytest.mark.usefixtures("provoked")
 
@@ -61,13 +60,9 @@ def elsewhere() -> Iterator[str]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, elsewhere: str) -> Iterator[LiveServer]:
-    """A server that pages from elsewhere may use."""
-    server = LiveServer(tmp_path / "home", Stage(), allowed_origins=(elsewhere,))
-    server.start()
-    server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
-    yield server
-    server.stop()
+def server_settings(elsewhere: str) -> dict[str, Any]:
+    """Pages from elsewhere may use the server."""
+    return {"allowed_origins": (elsewhere,)}
 
 
 def at(server: LiveServer, path: str) -> dict[str, str]:
@@ -93,9 +88,10 @@ def test_page_of_an_allowed_origin_reads_starts_and_watches(server: LiveServer, 
     assert page.evaluate(IMPORT, f"{server.url}/static/run-client.js") is True
 
 
-def test_cookie_is_not_sent_for_a_page_of_another_site(server: LiveServer, elsewhere: str, page: Page) -> None:
+def test_cookie_is_not_sent_for_a_page_of_another_site(
+    server: LiveServer, sign_in: None, elsewhere: str, page: Page
+) -> None:
     """SameSite=Lax: whoever is signed in here is nobody to a page elsewhere, and what is asked so is unreadable."""
-    sign_in(server, page)
     page.goto(elsewhere)
     with pytest.raises(Error, match="Failed to fetch"):
         page.evaluate(BY_COOKIE, f"{server.url}/api/v1/projects")
@@ -107,7 +103,7 @@ def test_page_of_the_same_site_cannot_act_by_cookie(tmp_path: Path, elsewhere: s
     server = LiveServer(tmp_path / "home", Stage(), allowed_origins=(neighbour,))
     server.start()
     try:
-        sign_in(server, page)
+        page.context.add_cookies([session_of(server)])
         page.goto(neighbour)
         documents = f"{server.url}/api/v1/projects/{server.home.project_id}/documents"
         for url in (documents, f"{server.url}/sign-out"):
@@ -116,12 +112,6 @@ def test_page_of_the_same_site_cannot_act_by_cookie(tmp_path: Path, elsewhere: s
         assert "theirs.md" not in page.content()
     finally:
         server.stop()
-
-
-def sign_in(server: LiveServer, page: Page) -> None:
-    """Give the browser the session's cookie."""
-    cookie = {"name": COOKIE, "value": server.home.issue_token(), "domain": "127.0.0.1", "path": "/"}
-    page.context.add_cookies([{**cookie, "httpOnly": True, "sameSite": "Lax"}])
 
 
 def test_page_of_a_foreign_origin_can_do_nothing(server: LiveServer, elsewhere: str, page: Page) -> None:

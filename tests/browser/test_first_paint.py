@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
+from elsewhere import run_once, start_run
 from live_server import LiveServer
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from project_page import ALL, ProjectPage
+from staged_model import Stage
 
-from realtime.events import RunKey
-from realtime.ports import RunRequest
 from realtime.snapshot import RunSnapshot
 
 LABEL = "Reading <shop.md>"
@@ -35,26 +34,13 @@ new PerformanceObserver((list) => shifts.push(...list.getEntries().map(({ value,
 """
 
 
-async def under_way(server: LiveServer) -> RunSnapshot:
-    """A new run of all agents, the first of which is done, the second at 40 %, the third queued."""
-    home = server.home
-    run = await home.backend.runs.start_run(
-        home.user.tenant, home.project_id, RunRequest(agents_selected=ALL), home.user.id
-    )
-    server.stage.finish(ALL[0])
-    server.stage.progress(ALL[1], 40, LABEL)
-    async with asyncio.timeout(10):
-        while (now := await home.backend.runs.get_run(RunKey(home.user.tenant, run.id))) is not None:
-            if now.steps[1].progress_label == LABEL:
-                return now
-            await asyncio.sleep(0.01)
-    raise AssertionError("the run is gone")
-
-
 @pytest.fixture
-def run(server: LiveServer) -> RunSnapshot:
-    """A run that goes on."""
-    return server.call(under_way(server))
+def run(server: LiveServer, stage: Stage) -> RunSnapshot:
+    """A run of all agents that goes on: the first is done, the second at 40 %, the third queued."""
+    run_id = start_run(server, *ALL)
+    stage.finish(ALL[0])
+    stage.progress(ALL[1], 40, LABEL)
+    return run_once(server, run_id, lambda run: run.steps[1].progress_label == LABEL)
 
 
 @pytest.fixture
@@ -111,7 +97,7 @@ def test_scripts_take_over_what_was_painted_without_moving_it(
         held.append(route)
 
     page.add_init_script(SHIFTS)
-    page.route("**/static/page/project.js", hold)
+    page.route("**/page/project.js", hold)
     page.goto(f"{server.url}/projects/{server.home.project_id}/runs/{run.id}", wait_until="commit")
     expect(page.locator("agent-status-card")).to_have_count(3)
     expect(page.locator("#runs li")).to_have_count(1)

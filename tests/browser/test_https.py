@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from certificates import secure
-from live_server import LiveServer
 from playwright.sync_api import Page, expect
 from project_page import ProjectPage
 from staged_model import Stage
@@ -21,13 +19,9 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[LiveServer]:
+def server_settings(tmp_path: Path) -> dict[str, Any]:
     """As everywhere here, but over https."""
-    server = LiveServer(tmp_path / "home", Stage(), **secure(tmp_path).settings)
-    server.start()
-    server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
-    yield server
-    server.stop()
+    return secure(tmp_path).settings
 
 
 @pytest.fixture

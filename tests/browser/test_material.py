@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 
 import pytest
+from elsewhere import complete_run
 from live_server import LiveServer
 from playwright.sync_api import Browser, Page, expect
 from project_page import ARTIFACTS_URL, RUN_URL, ProjectPage
 from staged_model import ANSWERS, Stage
 
-from realtime.events import RunKey
-from realtime.ports import RunRequest
-
-
-async def completed(server: LiveServer, agent: str) -> str:
-    """The id of a run of that agent, over by now."""
-    home = server.home
-    request = RunRequest(agents_selected=(agent,))
-    run = await home.backend.runs.start_run(home.user.tenant, home.project_id, request, home.user.id)
-    server.stage.finish(agent)
-    async with asyncio.timeout(10):
-        while run.status != "completed":
-            await asyncio.sleep(0.01)
-            found = await home.backend.runs.get_run(RunKey(home.user.tenant, run.id))
-            assert found is not None
-            run = found
-    return run.id
+from orchestrator.records import MAX_DOCUMENT_BYTES
+from realtime.endpoints.page_words import size_text
 
 
 @pytest.fixture
 def artifacts_page(server: LiveServer, sign_in: None, page: Page) -> Page:
     """The artifacts of a run of one agent."""
-    run_id = server.call(completed(server, "ba_consultant"))
+    run_id = complete_run(server, "ba_consultant")
     page.goto(f"{server.url}/projects/{server.home.project_id}/artifacts?run_id={run_id}")
     return page
 
@@ -56,13 +41,18 @@ def test_upload_several_documents_lists_each(project_page: ProjectPage, tmp_path
 def test_upload_refused_names_the_file_and_keeps_the_others(
     project_page: ProjectPage, tmp_path: Path, provoked: None
 ) -> None:
-    """One file that cannot be taken does not keep the others out."""
-    (tmp_path / "huge.md").write_bytes(b"x" * 5_300_000)
+    """Files that cannot be taken do not keep the others out; each is told of in a line of its own."""
+    (tmp_path / "huge.md").write_bytes(b"x" * (MAX_DOCUMENT_BYTES + 300_000))
+    (tmp_path / "empty.md").write_text("")
     (tmp_path / "fine.md").write_text("REQ-2: new")
     section = project_page.page.locator("#documents")
-    section.get_by_label("Add documents").set_input_files([tmp_path / "huge.md", tmp_path / "fine.md"])
+    chosen = [tmp_path / name for name in ("huge.md", "empty.md", "fine.md")]
+    section.get_by_label("Add documents").set_input_files(chosen)
     section.get_by_role("button", name="Upload").click()
-    expect(section.get_by_role("alert")).to_contain_text("huge.md has 5300000 bytes")
+    most = size_text(MAX_DOCUMENT_BYTES)
+    expect(section.get_by_role("alert")).to_contain_text(f"huge.md has 5.3 MB; at most {most} can be kept.")
+    lines = section.get_by_role("alert").inner_text().splitlines()
+    assert [line.partition(" ")[0].strip(":") for line in lines] == ["huge.md", "empty.md"]
     expect(section.locator("li", has_text="fine.md")).to_be_visible()
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from live_server import VIEWER, LiveServer, member
+from live_server import VIEWER, LiveServer, member, session_by
 from playwright.sync_api import BrowserContext, Page, expect
 from project_page import RUN_URL, ProjectPage
 from staged_model import Stage
 
 from realtime.roles import Role
-from realtime.tokens import COOKIE
 
 AGENTS = ("ba_consultant", "qa_consultant")
 
@@ -79,31 +80,37 @@ def test_cancel_that_fails_is_said_and_can_be_asked_again(
 def test_viewer_sees_the_run_refreshed_and_is_told_so(
     server: LiveServer, project_page: ProjectPage, context: BrowserContext, viewer: str, stage: Stage
 ) -> None:
-    """Who may see the run but not watch it gets its state every few seconds to its end, and nothing to do with it."""
+    """Who may see the run but not watch it gets its state to its end, even in a hidden tab, and cannot act on it."""
     page = project_page.page
     run_id = project_page.start(*AGENTS)
     stage.progress("ba_consultant", 40, "Reading")
     expect(project_page.card("ba_consultant")).to_have_attribute("progress", "40")
     page.goto("about:blank")
-    context.add_cookies([{"name": COOKIE, "value": viewer, "domain": "127.0.0.1", "path": "/"}])
+    context.add_cookies([session_by(viewer)])
     page.clock.install()
     sockets: list[str] = []
     page.on("websocket", lambda socket: sockets.append(socket.url))
+    project_page.allow_notifications()
     project_page.open(run_id)
     expect(project_page.part("not-live")).to_contain_text("does not include watching live")
     expect(project_page.card("ba_consultant")).to_have_attribute("progress", "40")
     for part in ("connection", "cancel", "retry"):
         expect(project_page.part(part)).to_be_hidden()
     expect(project_page.start_button).to_have_count(0)
+    project_page.part("notify").click()
+    expect(project_page.part("notify")).to_have_attribute("aria-pressed", "true")
     project_page.freeze_time()
+    project_page.hide()
     stage.finish("ba_consultant")
     stage.fail("qa_consultant", "no answer")
     run = f"/api/v1/projects/{server.home.project_id}/agent-runs/{run_id}"
     page.evaluate("async run => { while ((await (await fetch(run)).json()).status !== 'failed'); }", run)
     project_page.expect_card("ba_consultant", "running")
-    project_page.let_pass(6_000)
+    project_page.let_pass(30_000)
     expect(project_page.banner).to_have_text("QA consultant failed: no answer")
     project_page.expect_card("ba_consultant", "complete")
+    expect(page).to_have_title(re.compile("^✗ Failed · "))
+    assert [title for title, _ in page.evaluate("notified")] == [f"Failed: run {run_id[:8]}"]
     expect(project_page.part("not-live")).to_be_hidden()
 
 
@@ -113,7 +120,7 @@ def test_role_taken_away_while_watching_leaves_the_run_refreshed(
 ) -> None:
     """Who may no longer watch is told so where they are, and goes on to see the run."""
     member(server, VIEWER, Role.QA_AUTOMATION)
-    context.add_cookies([{"name": COOKIE, "value": viewer, "domain": "127.0.0.1", "path": "/"}])
+    context.add_cookies([session_by(viewer)])
     page.clock.install()
     project = ProjectPage(page, server.url, server.home.project_id).open()
     project.start("ba_consultant")

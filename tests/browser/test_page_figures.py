@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from elsewhere import complete_run
 from live_server import LiveServer
 from playwright.sync_api import expect
 from project_page import ProjectPage
 from staged_model import Stage
-
-THREE_RUNS = """async projectId => {
-  const { RunClient } = await import('/static/run-client.js');
-  const client = new RunClient({ projectId });
-  for (let past = 0; past < 3; past += 1) {
-    const run = await client.start(['ba_consultant']);
-    await client.watch(run.id, { snapshot: run }).ended;
-  }
-}"""
 
 
 @pytest.mark.parametrize("server_settings", [{"llm_price_per_mtok": 3.0, "llm_currency": "EUR"}], ids=["priced"])
@@ -25,8 +17,8 @@ def test_duration_and_cost_are_told_once_they_are_known(
     """Three past runs of the same choice say what to expect, before it is started and while it runs; tokens cost."""
     page = project_page.page
     expected = page.locator("#start-expected")
-    stage.finish(*["ba_consultant"] * 3)
-    page.evaluate(THREE_RUNS, server.home.project_id)
+    for _ in range(3):
+        complete_run(server, "ba_consultant")
     expect(expected).to_be_empty()
     project_page.start("ba_consultant")
     expect(expected).to_have_text("usually about 5 s")

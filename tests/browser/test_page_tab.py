@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import re
 
-from live_server import LiveServer
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 from project_page import ProjectPage
 from staged_model import Stage
-
-RECORD = """
-globalThis.notified = [];
-globalThis.Notification = class extends Notification {
-  constructor(title, options) {
-    super(title, options);
-    notified.push([title, options.body]);
-  }
-};
-"""
 
 
 def expect_icon(page: Page, name: str) -> None:
     """The tab has that icon."""
-    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile(f"/static/{name}.svg$"))
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile(f"/static/v-\\w+/{name}.svg$"))
 
 
-def test_hidden_tab_tells_state_by_title_icon_and_notification(
-    server: LiveServer, context: BrowserContext, project_page: ProjectPage, stage: Stage
-) -> None:
-    """Who looks elsewhere sees how far it is, and is told of the end, having wished so; who looks here is not."""
+def test_hidden_tab_tells_state_by_title_icon_and_notification(project_page: ProjectPage, stage: Stage) -> None:
+    """Who looks elsewhere sees how far it is, and is told of the end while wishing so; who looks here is not."""
     page = project_page.page
-    context.grant_permissions(["notifications"], origin=server.url)
-    page.add_init_script(RECORD)
+    project_page.allow_notifications()
     project_page.open()
     expect(page).to_have_title(re.compile("^Runs · "))
     expect_icon(page, "icon")
@@ -39,11 +25,13 @@ def test_hidden_tab_tells_state_by_title_icon_and_notification(
     expect(page).to_have_title(re.compile("^0 % · Running · "))
     expect_icon(page, "icon-running")
     notify = project_page.part("notify")
+    expect(notify).to_have_attribute("aria-pressed", "false")
     notify.click()
-    expect(notify).to_be_hidden()
-    expect(page.locator("#run-title")).to_be_focused()
+    expect(notify).to_have_attribute("aria-pressed", "true")
+    expect(notify).to_be_focused()
     stage.fail("ba_consultant", "no answer")
     expect(project_page.banner).to_be_visible()
+    expect(notify).to_be_hidden()
     assert page.evaluate("notified") == []
     second = project_page.start("ba_consultant")
     project_page.hide()
@@ -55,6 +43,13 @@ def test_hidden_tab_tells_state_by_title_icon_and_notification(
     [[title, body]] = page.evaluate("notified")
     assert title == f"Failed: run {second[:8]}"
     assert body
+    project_page.start("ba_consultant")
+    expect(notify).to_have_attribute("aria-pressed", "true")
+    notify.click()
+    expect(notify).to_have_attribute("aria-pressed", "false")
+    stage.fail("ba_consultant", "no answer")
+    expect(page).to_have_title(re.compile("^✗ Failed · "))
+    assert len(page.evaluate("notified")) == 1
     page.reload()
     expect(project_page.banner).to_be_visible()
     expect(notify).to_be_hidden()

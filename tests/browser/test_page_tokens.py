@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from live_server import LiveServer
@@ -22,11 +23,16 @@ WATCH = """projectId => import('/static/run-client.js').then(async ({ RunClient 
 })"""
 
 
-def watch(server: LiveServer, page: Page, tokens: list[str]) -> list[str]:
-    """Start a run by those tokens, one after another, and follow it; the addresses of the sockets that are opened."""
+def watch(server: LiveServer, page: Page, tokens: list[Callable[[], str]]) -> list[str]:
+    """Start a run by tokens that are made when they are asked for, one after another, the last for good, and follow
+    it; the addresses of the sockets that are opened."""
     sockets: list[str] = []
     page.on("websocket", lambda socket: sockets.append(socket.url))
-    page.expose_function("issue", lambda: tokens.pop(0) if len(tokens) > 1 else tokens[0])
+
+    def issue() -> str:
+        return (tokens.pop(0) if len(tokens) > 1 else tokens[0])()
+
+    page.expose_function("issue", issue)
     page.goto(f"{server.url}/sign-in")
     page.evaluate(WATCH, server.home.project_id)
     page.wait_for_function("() => watch.connection.state === 'live'")
@@ -41,16 +47,17 @@ def expect_whole(page: Page, stage: Stage) -> None:
     assert ids == list(range(1, len(ids) + 1))
 
 
-def token(server: LiveServer, ttl_s: int) -> str:
-    """One for so many seconds."""
-    return server.home.backend.tokens.issue(server.home.user, ttl_s)
+def token(server: LiveServer, ttl_s: int) -> Callable[[], str]:
+    """Makes one for so many seconds."""
+    return partial(server.home.backend.tokens.issue, server.home.user, ttl_s)
 
 
 @pytest.mark.parametrize("server_settings", [{"token_leeway_s": 0.0}], ids=["strict"])
 def test_token_about_to_expire_is_renewed_on_the_same_line(server: LiveServer, page: Page, stage: Stage) -> None:
     """The server says that it expires; another is sent in place, and outlives the first."""
-    short, expired_ms = token(server, SHORT_S), (time.time() + SHORT_S + 1) * 1000
+    short = token(server, SHORT_S)
     sockets = watch(server, page, [short, short, token(server, LONG_S)])
+    expired_ms = page.evaluate("Date.now()") + (SHORT_S + 1) * 1000
     page.wait_for_function("() => why.length === 3")
     stage.progress("ba_consultant", 40, "Reading")
     page.wait_for_function("() => watch.state.steps[0].progress_pct === 40")
@@ -63,6 +70,6 @@ def test_token_about_to_expire_is_renewed_on_the_same_line(server: LiveServer, p
 def test_token_refused_is_fetched_again(server: LiveServer, page: Page, stage: Stage) -> None:
     """The function is told that the last one was refused, and the run is followed with the next."""
     good = token(server, LONG_S)
-    watch(server, page, [good, "nonsense", good])
+    watch(server, page, [good, lambda: "nonsense", good])
     expect_whole(page, stage)
     assert page.evaluate("why") == [False, False, True]

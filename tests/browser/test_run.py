@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from live_server import LiveServer
 from playwright.sync_api import BrowserContext, Page, Route, expect
@@ -23,14 +25,17 @@ def test_start_chosen_agents_shows_one_queued_card_each(project_page: ProjectPag
     expect(card.get_by_role("progressbar")).to_be_hidden()
 
 
-def test_start_without_agents_says_why_not(project_page: ProjectPage, provoked: None) -> None:
-    """What the server refuses is told in its words, and nothing is followed."""
+def test_start_without_agents_says_what_to_do_until_it_is_done(project_page: ProjectPage) -> None:
+    """Nothing is asked of the server, and nothing followed."""
     for agent_type in ALL:
         project_page.page.locator(f"input[value={agent_type}]").uncheck()
     project_page.start_button.click()
-    expect(project_page.page.locator("#start-error")).to_contain_text("No agent is selected")
+    error = project_page.page.locator("#start-error")
+    expect(error).to_have_text("Choose at least one agent.")
     expect(project_page.start_button).to_be_enabled()
     expect(project_page.page.locator("#run")).to_be_hidden()
+    project_page.page.locator(f"input[value={ALL[0]}]").check()
+    expect(error).to_be_hidden()
 
 
 def test_running_step_shows_bar_at_percent_and_label(project_page: ProjectPage, stage: Stage) -> None:
@@ -117,6 +122,8 @@ def test_success_watched_toasts_then_shows_artifacts_after_a_moment(project_page
     stage.finish(*AGENTS)
     expect(project_page.toast).to_be_visible()
     expect(project_page.connection).to_have_attribute("data-connection", "closed")
+    expect(page.locator("#runs li .chip")).to_have_text("Completed")
+    expect(page.locator("#runs [data-part=empty]")).to_be_hidden()
     if not opened.value.is_closed():
         opened.value.wait_for_event("close")
     project_page.let_pass(1499)
@@ -149,7 +156,7 @@ def test_failure_watched_shows_message_and_stays(project_page: ProjectPage, stag
 def test_run_started_after_an_ending_is_followed_without_reload(
     project_page: ProjectPage, stage: Stage, ending: str
 ) -> None:
-    """Every ending leaves the page ready for the next run; a navigation that was due is not made then."""
+    """Every ending leaves the page ready for the next run; what was told of it, or due, is not there any more."""
     page = project_page.page
     page.clock.install()
     project_page.open().start("ba_consultant")
@@ -171,6 +178,7 @@ def test_run_started_after_an_ending_is_followed_without_reload(
     page.route("**/agent-runs", answer_late)
     second = project_page.start("qa_consultant")
     expect(project_page.banner).to_be_hidden()
+    expect(project_page.toast).to_have_count(0)
     project_page.let_pass(2_000)
     assert page.url.endswith(second)
     page.clock.resume()
@@ -259,15 +267,24 @@ def test_run_unknown_opened_is_an_error_page(project_page: ProjectPage, provoked
     expect(project_page.page.get_by_role("heading")).to_have_text("There is no such run.")
 
 
-def test_signed_out_meanwhile_start_offers_sign_in(project_page: ProjectPage, page: Page, provoked: None) -> None:
-    """Where the session is over, the way back in is one click away."""
+def test_signed_out_meanwhile_start_and_upload_offer_sign_in(
+    project_page: ProjectPage, page: Page, tmp_path: Path, provoked: None
+) -> None:
+    """Where the session is over, the way back in is one click away; two files do not say so twice."""
+    files = [tmp_path / "one.md", tmp_path / "two.md"]
+    for file in files:
+        file.write_text("REQ-2: new")
     page.context.clear_cookies()
     project_page.start_button.click()
+    expect(page.locator("#start-error")).to_have_text("You are no longer signed in. Sign in")
     expect(page.locator("#start-error").get_by_role("link", name="Sign in")).to_be_visible()
+    page.get_by_label("Add documents").set_input_files(files)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator("#documents [role=alert]")).to_have_text("You are no longer signed in. Sign in")
 
 
 def test_start_before_the_script_is_there_is_not_offered(project_page: ProjectPage, provoked: None) -> None:
     """A browser by itself would only load the page again."""
-    project_page.page.route("**/static/page/project.js", lambda route: route.abort())
+    project_page.page.route("**/page/project.js", lambda route: route.abort())
     project_page.open()
     expect(project_page.start_button).to_be_disabled()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from live_server import LiveServer
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
+from project_page import ProjectPage
 
 
 def test_sign_in_by_link_confirmed_shows_the_project(server: LiveServer, page: Page, complaints: list[str]) -> None:
@@ -57,10 +58,20 @@ def test_project_opened_signed_out_leads_to_sign_in_and_back(server: LiveServer,
     expect(page).to_have_url(f"{project}/artifacts")
 
 
-def test_sign_out_leads_back_to_sign_in(server: LiveServer, sign_in: None, page: Page) -> None:
-    """After it, the project is closed."""
-    page.goto(f"{server.url}/")
+def test_sign_out_leads_back_to_sign_in(
+    server: LiveServer, project_page: ProjectPage, context: BrowserContext, provoked: None
+) -> None:
+    """After it, the project is closed; the browser's other tabs say so, and claim nothing any more."""
+    project_page.start("ba_consultant")
+    page = context.new_page()
+    page.goto(f"{server.url}/projects/{server.home.project_id}/artifacts")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in to Runcast")).to_be_visible()
+    notices = project_page.page.locator("#notices .notice p")
+    expect(notices).to_have_text(["You have signed out in another tab. Sign in"])
+    expect(project_page.connection).to_have_attribute("data-connection", "closed")
+    project_page.cancel()
+    expect(notices.last).to_have_text("The run was not cancelled. You are no longer signed in. Sign in")
+    expect(notices.last.get_by_role("link")).to_have_attribute("href", re.compile(r"^/sign-in\?next=.+%2Fruns%2F"))
     page.goto(f"{server.url}/")
     expect(page).to_have_url(re.compile("/sign-in"))

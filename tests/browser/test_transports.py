@@ -1,4 +1,4 @@
-"""The browser's own WebSocket and EventSource, without our module around them."""
+"""The browser's own WebSocket and EventSource, without our module around them, and then with it."""
 
 from __future__ import annotations
 
@@ -24,13 +24,28 @@ WATCH = """runId => {
     seen.source.push({ id: Number(lastEventId), ...JSON.parse(data) });
   };
 }"""
+BEYOND = """async runId => {
+  const { RunClient } = await import('/static/run-client.js');
+  const { BROWSER } = await import('/static/client/environment.js');
+  const told = [];
+  for (const environment of [BROWSER, { ...BROWSER, WebSocket: undefined }]) {
+    const watch = new RunClient({}, environment).watch(runId, { after: 500 });
+    const items = [];
+    for await (const { type, reason, cursor, state } of watch) items.push([type, reason, cursor, state?.status]);
+    told.push({ transport: watch.connection.transport, items });
+  }
+  return told;
+}"""
 HAVE_BOTH = "label => [seen.socket, seen.source].every((all) => all.at(-1)?.payload.progress_label === label)"
 
 
 def test_browser_reads_a_live_run_over_both_transports_alike(
     server: LiveServer, project_page: ProjectPage, stage: Stage
 ) -> None:
-    """Each event has come to both before the next one happens; both have the whole log, and end as they should."""
+    """Each event has come to both before the next one happens; both have the whole log, and end as they should.
+
+    With `run-client.js` a cursor beyond the log is the same reset over both.
+    """
     page = project_page.page
     run_id = project_page.start("ba_consultant")
     page.evaluate(WATCH, run_id)
@@ -45,3 +60,6 @@ def test_browser_reads_a_live_run_over_both_transports_alike(
     assert seen["socket"] == seen["source"] == stored
     assert [event["id"] for event in stored] == list(range(1, len(stored) + 1))
     assert page.evaluate("goodbye") == {"code": 1000, "wasClean": True}
+    reset = ["reset", "cursor_ahead_of_log", len(log), "failed"]
+    expected = [{"transport": transport, "items": [reset]} for transport in ("websocket", "sse")]
+    assert page.evaluate(BEYOND, run_id) == expected

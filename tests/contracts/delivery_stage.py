@@ -98,13 +98,13 @@ class ListOutlet:
 
     async def has(self, count: int) -> None:
         """Return when so many events have come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.got) < count:
                 await asyncio.sleep(0)
 
     async def ended(self) -> Ending:
         """How the subscription ended, once it has."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.ending is None:
                 await asyncio.sleep(0)
         return self.ending

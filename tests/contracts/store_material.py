@@ -186,6 +186,6 @@ async def free(store: Store, run: RunRecord | NewRun) -> bool:
 
 async def lapsed(store: Store, run: RunRecord | NewRun) -> None:
     """Return when the run's claim has lapsed, by the store's clock."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await free(store, run):
             await asyncio.sleep(0.002)

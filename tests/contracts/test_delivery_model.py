@@ -31,7 +31,7 @@ from realtime.subscription import Ending
 
 Result = TypeVar("Result")
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 
 class Delivery(RuleBasedStateMachine):

@@ -120,7 +120,7 @@ async def test_outlet_that_fails_costs_others_nothing(delivery: Broadcaster, log
     for outlet in (before, after):
         assert await outlet.ended() is Ending.FINISHED
         assert outlet.got == list(range(1, 7))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not failing.closed:
             await asyncio.sleep(0)
     assert delivery.viewers == 0

@@ -204,7 +204,7 @@ async def test_ages_tell_of_the_worker_and_of_progress(project: Project) -> None
     assert shown.heartbeat_age_s == first.heartbeat_age_s
     assert [step.progress_age_s for step in shown.steps] == [step.progress_age_s for step in first.steps]
 
-    async with asyncio.timeout(10):  # the ages grow with the database's clock
+    async with asyncio.timeout(30):  # the ages grow with the database's clock
         while (later := await project.get(run)).heartbeat_age_s in {None, first.heartbeat_age_s}:
             await asyncio.sleep(0.002)
     stalled = msgspec.structs.replace(running(run), stalled=True)

@@ -78,7 +78,7 @@ async def test_cancelled_callers_leave_nothing_half_done(
             await asyncio.sleep(dice.choice([0, 0, 0.0005, 0.002]))
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(*(project.get(run) for run in runs * 5))
         await project.save(runs[0], running(runs[0], 0), running(runs[0], 1))
     await store.close()  # after this nothing is under way any more

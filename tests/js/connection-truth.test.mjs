@@ -26,7 +26,7 @@ beforeEach(() => {
   said = [];
   const log = { append: (line) => said.push(line.text), children: [] };
   globalThis.document = {
-    getElementById: () => log,
+    querySelector: () => log,
     createElement: () => ({ append(text) { this.text = text; } }),
   };
   place = new Place();
@@ -69,6 +69,12 @@ test('connection lost again before it was back is said once', () => {
   mock.timers.tick(2000);
   show('live');
   deepEqual(said, ['The connection is lost. Still trying.', 'The connection is back.']);
+});
+
+test('run without a connection has nothing shown of it', () => {
+  show('live');
+  truth.show(null);
+  deepEqual([place.hidden, place.textContent, place.attributes['data-connection']], [true, '', 'closed']);
 });
 
 test('connection closed is not shown, and nothing is said of it later', () => {

@@ -4,6 +4,7 @@ import { RunClient } from '../../realtime/web/static/run-client.js';
 export const ORIGIN = 'https://runcast.test';
 export const RUN = '11111111-2222-4333-8444-555555555555';
 export const PROJECT = '99999999-8888-4777-8666-555555555555';
+const BOOTED = Date.parse('2026-11-23T09:00:00.000Z');
 
 /** Promises that are due have been kept. */
 export const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -120,6 +121,8 @@ export class World {
   asked = [];
   answers = [];
   now = Date.parse('2026-11-23T10:00:00.000Z');
+  /** By how much somebody has set the computer's clock. */
+  set = 0;
   online = true;
   hidden = false;
   #timers = new Map();
@@ -141,7 +144,8 @@ export class World {
       return this.#next++;
     },
     clearTimeout: (timer) => this.#timers.delete(timer),
-    now: () => this.now,
+    now: () => this.now + this.set,
+    monotonic: () => this.now - BOOTED,
     random: () => 1,
     address: () => `${ORIGIN}/projects/p1`,
     online: () => this.online,

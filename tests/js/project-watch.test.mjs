@@ -152,6 +152,13 @@ test('a refusal of what is asked ends it', async () => {
   }
 });
 
+test('an answer that is neither runs nor a refusal leaves it asking', async () => {
+  for (const answer of [204, 429, 503, [200, {}]]) {
+    const { world, seen } = await polled(answer);
+    deepEqual([seen.of('ended'), world.due], [[], 5_000]);
+  }
+});
+
 test('a server that answers has a WebSocket tried, and telling ends the asking', async () => {
   const world = new World();
   const watch = world.client().watchProject(PROJECT);

@@ -12,7 +12,7 @@ let run;
 beforeEach(() => {
   mock.timers.reset();
   mock.timers.enable({ apis: ['setInterval', 'Date'] });
-  globalThis.document = { hidden: false };
+  globalThis.document = Object.assign(new EventTarget(), { hidden: false });
   answers = [];
   told = [];
   run = new RefreshedRun({ snapshot: async () => answers.shift()() }, at(5));
@@ -68,9 +68,37 @@ test('run that is gone is told of as such', async () => {
   deepEqual(told, ['gone RUN_NOT_FOUND']);
 });
 
-test('tab that nobody looks at asks for nothing', async () => {
-  document.hidden = true;
+/** Somebody begins to look at the tab, or looks elsewhere. */
+async function seen(hidden) {
+  document.hidden = hidden;
+  document.dispatchEvent(new Event('visibilitychange'));
+  await new Promise((resolve) => { setImmediate(resolve); });
+}
+
+test('tab that nobody looks at asks more seldom, and hears of the end', async () => {
+  await seen(true);
   await answered(() => at(6));
+  equal(answers.length, 1);
+  mock.timers.tick(20_000);
+  equal(answers.length, 1);
+  answers[0] = () => at(6, 'completed');
+  await answered(() => at(7));
+  deepEqual(told, [6, 'finished ']);
+});
+
+test('tab that is looked at again asks at once', async () => {
+  await seen(true);
+  answers.push(() => at(6));
+  await seen(false);
+  deepEqual(told, [6]);
+  await answered(() => at(7));
+  deepEqual(told, [6, 7]);
+});
+
+test('run closed does not ask when its tab is looked at', async () => {
+  run.close();
+  answers.push(() => at(6));
+  await seen(false);
   equal(answers.length, 1);
 });
 

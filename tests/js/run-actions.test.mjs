@@ -42,9 +42,10 @@ beforeEach(() => {
   failure = null;
   const title = { focus: () => { document.activeElement = title; } };
   const places = { children: [], append: (notice) => notices.push(notice.text) };
+  globalThis.location = { pathname: '/projects/p/runs/r', search: '' };
   globalThis.document = {
     activeElement: cancel,
-    getElementById: (id) => ({ 'run-title': title, notices: places })[id],
+    querySelector: (selector) => ({ '#run-title': title, '#notices': places })[selector],
     createElement: () => Object.assign(new EventTarget(), {
       dataset: {}, text: '', append(...content) { this.text += content.map((one) => one.text ?? one).join(''); },
     }),
@@ -99,12 +100,13 @@ test('Enter that is held presses the button once', () => {
   equal(cancel.dispatchEvent(key(true)), false);
 });
 
-for (const [unknownOutcome, said] of [
-  [true, 'It is not known whether the run was cancelled; try again.'],
-  [false, 'The run was not cancelled. No.'],
+for (const [what, how, said] of [
+  ['with an outcome that is not known', { unknownOutcome: true }, 'It is not known whether the run was cancelled; try again.'],
+  ['with an outcome that is known', { status: 409 }, 'The run was not cancelled. No.'],
+  ['for want of a session', { status: 401 }, 'The run was not cancelled. You are no longer signed in. Sign in'],
 ]) {
-  test(`failure with an outcome that is ${unknownOutcome ? 'not ' : ''}known says so`, async () => {
-    failure = Object.assign(new Error('No.'), { unknownOutcome });
+  test(`failure ${what} says so`, async () => {
+    failure = Object.assign(new Error('No.'), how);
     cancel.click();
     mock.timers.tick(500);
     cancel.click();
@@ -117,5 +119,5 @@ for (const [unknownOutcome, said] of [
 test('focus on a button that goes away is the title’s', () => {
   cancel.draw('cancelled');
   equal(cancel.hidden, true);
-  equal(document.activeElement, document.getElementById('run-title'));
+  equal(document.activeElement, document.querySelector('#run-title'));
 });

@@ -150,11 +150,36 @@ test('a reset in the middle of a stream is told from the id that is carried alon
   deepEqual([watch.cursor, watch.state.steps[0].progress_pct], [8, 80]);
 });
 
+test('a reset whose last part cannot be read is asked for again', () => {
+  const { world, watch, seen } = streamed();
+  world.source.receive(resetTo(8, 'log_expired', queued('n1', 1)));
+  world.source.receive('{"type":', 8);
+  deepEqual([world.source.closed, watch.cursor, world.due, seen.of('malformed').length], [true, 2, 500, 1]);
+  world.advance(500);
+  world.source.open();
+  world.source.receive(resetTo(8, 'log_expired', queued('n1', 1)));
+  world.source.receive(running('n1', 20), 8);
+  deepEqual([watch.cursor, watch.state.steps[0].progress_pct], [8, 20]);
+});
+
 test('a reset that breaks off leaves what was known', () => {
   const { world, watch } = streamed();
   world.source.receive(resetTo(8, 'log_expired', queued('n1', 1)));
   world.source.fail();
   deepEqual([watch.cursor, watch.state.steps.length], [2, 2]);
+});
+
+test('a reset that a full reader leaves is no part of what follows', async () => {
+  const { world, watch, seen } = streamed();
+  const events = watch[Symbol.asyncIterator]();
+  const last = 2 + 1024;
+  for (let id = 3; id <= last; id += 1) world.source.receive(running('s1', id % 100), id);
+  world.source.receive(resetTo(8, 'log_expired', queued('n1', 1)));
+  for (let id = 3; id <= last; id += 1) await events.next();
+  equal(world.sources.length, 2);
+  world.source.open();
+  world.source.receive(running('s1', 30), last + 1);
+  deepEqual([seen.of('reset'), watch.state.steps.length, (await events.next()).value.id], [[], 2, last + 1]);
 });
 
 test('a reset to the state of an ended run ends it', () => {

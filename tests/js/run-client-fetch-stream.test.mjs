@@ -113,9 +113,10 @@ test('other refusals end it', async () => {
 });
 
 test('a server that is not ready is tried again', async () => {
-  for (const answer of [503, 429, new TypeError('network error')]) {
-    const { world, watch } = await streamed([answer]);
-    deepEqual([watch.connection.state, world.due], ['reconnecting', 500]);
+  const withoutBody = 200;
+  for (const answer of [503, 429, withoutBody, new TypeError('network error')]) {
+    const { world, seen } = await streamed([answer]);
+    deepEqual([seen.states(), world.due], [['reconnecting'], 500]);
   }
 });
 

@@ -1,8 +1,9 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, body, event, recorded, settled, snapshot } from './fakes.mjs';
+import { PROJECT, RUN, World, body, event, recorded, settled, snapshot } from './fakes.mjs';
 
 const run = (number) => `${number}`.padStart(8, '0') + RUN.slice(8);
+const project = (number) => `${number}`.padStart(8, '0') + PROJECT.slice(8);
 const progress = (id, number, percent) =>
   event(id, body('running', { step_id: 's1', progress_pct: percent }, run(number)));
 const subscribedTo = (socket) => socket.of('subscribe').map(({ run_id }) => run_id);
@@ -129,7 +130,7 @@ test('projects have their places first, and runs those that are left', () => {
   const watches = [1, 2].map((number) => client.watch(run(number)));
   world.socket.welcome({ limits: { subscriptions: 2 } });
   watches.forEach((_, at) => world.socket.subscribed(of(at + 1)));
-  const project = client.watchProject('p1');
+  const first = client.watchProject(project(1));
   deepEqual(world.socket.sent.slice(-2).map(({ op }) => op), ['unsubscribe', 'watch_project']);
   deepEqual(watches.map(({ connection }) => connection.state), ['live', 'connecting']);
   world.socket.lose();
@@ -137,21 +138,21 @@ test('projects have their places first, and runs those that are left', () => {
   world.socket.welcome({ limits: { subscriptions: 2 } });
   deepEqual(subscribedTo(world.socket), [run(1)]);
   equal(watches[1].connection.state, 'connecting');
-  project.close();
+  first.close();
   deepEqual(world.socket.sent.slice(-2).map(({ op }) => op), ['unwatch_project', 'subscribe']);
-  client.watchProject('p2');
-  world.socket.receive({ op: 'error', code: 'FORBIDDEN', message: 'no', project_id: 'p2', fatal: false });
+  client.watchProject(project(2));
+  world.socket.receive({ op: 'error', code: 'FORBIDDEN', message: 'no', project_id: project(2), fatal: false });
   deepEqual(subscribedTo(world.socket), [run(1), run(2), run(2)], 'a project that is refused has no place');
 });
 
 test('projects beyond what the server allows are asked for', async () => {
   const world = new World();
   const client = world.client();
-  ['p1', 'p2'].forEach((id) => client.watchProject(id));
+  [1, 2].forEach((number) => client.watchProject(project(number)));
   world.socket.welcome({ limits: { subscriptions: 1 } });
-  deepEqual(world.socket.of('watch_project').map(({ project_id }) => project_id), ['p1']);
+  deepEqual(world.socket.of('watch_project').map(({ project_id }) => project_id), [project(1)]);
   await settled();
-  deepEqual(world.asked.map(({ url }) => new URL(url).pathname), ['/api/v1/projects/p2/agent-runs']);
+  deepEqual(world.asked.map(({ url }) => new URL(url).pathname), [`/api/v1/projects/${project(2)}/agent-runs`]);
 });
 
 test('a run watched twice by one client goes on after what both have handled', async () => {
@@ -180,7 +181,7 @@ test('sixty-four runs are subscribed at once', () => {
 
 test('closing the client closes all', async () => {
   const { world, client, watches } = several(2);
-  client.watchProject('p1');
+  client.watchProject(project(1));
   client.close();
   client.close();
   await settled();

@@ -1,6 +1,6 @@
-import { deepEqual, equal } from 'node:assert/strict';
+import { deepEqual, equal, throws } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, live, settled } from './fakes.mjs';
+import { PROJECT, RUN, World, live, recorded, settled, snapshot } from './fakes.mjs';
 
 test('a refusal ends it with what the server says', async () => {
   const cases = [['RUN_NOT_FOUND', 'gone'], ['FORBIDDEN', 'forbidden'], ['BAD_FRAME', 'gone']];
@@ -14,10 +14,10 @@ test('a refusal ends it with what the server says', async () => {
 
 test('a refusal is known by what it answers where it names no run', () => {
   const world = new World();
-  const watch = world.client().watch('no-uuid');
+  const watch = world.client().watch(RUN);
   world.socket.welcome();
   const [{ ref }] = world.socket.of('subscribe');
-  world.socket.receive({ op: 'error', ref, code: 'BAD_FRAME', message: 'subscribe: no UUID', fatal: false });
+  world.socket.receive({ op: 'error', ref, code: 'BAD_FRAME', message: 'subscribe: too long', fatal: false });
   deepEqual([watch.ending.reason, watch.ending.code], ['gone', 'BAD_FRAME']);
 });
 
@@ -55,4 +55,39 @@ test('too many is no refusal for good', () => {
   world.socket.receive({ op: 'error', code: 'TOO_MANY', message: 'later', fatal: true });
   world.socket.lose(4429);
   deepEqual([watch.connection.state, world.due], ['reconnecting', 500]);
+});
+
+test('an id that can be none\'s ends it a moment later, without a connection, over either transport', async () => {
+  for (const socket of [true, false]) {
+    const world = new World();
+    if (!socket) world.env.WebSocket = undefined;
+    const client = world.client();
+    const watches = { run: client.watch('No-Uuid'), project: client.watchProject('No-Uuid') };
+    const told = Object.entries(watches).map(([what, watch]) => [what, recorded(watch)]);
+    await settled();
+    for (const [what, seen] of told) {
+      const message = `There is no ${what} “no-uuid”: the id of a ${what} is a UUID.`;
+      deepEqual(seen.at(-1), ['ended', { reason: 'gone', code: 'INVALID_ID', message }]);
+    }
+    deepEqual([world.sockets, world.sources, world.asked, world.due], [[], [], [], null]);
+  }
+});
+
+test('a loop over an id that can be none\'s throws why', async () => {
+  const [item] = await Promise.allSettled([new World().client().watch('x')[Symbol.asyncIterator]().next()]);
+  deepEqual([item.reason.name, item.reason.ending.code], ['WatchEndedError', 'INVALID_ID']);
+});
+
+test('what cannot be watched is a TypeError that says what was expected', () => {
+  const world = new World();
+  const client = world.client();
+  const cases = [
+    [() => client.watch(undefined), 'expected the id of a run, got undefined'],
+    [() => client.watchProject(7), 'expected the id of a project, got 7'],
+    [() => client.watch(RUN, { snapshot: {} }), /snapshot with id/],
+    [() => client.watch(RUN, { snapshot: snapshot(2, { id: PROJECT }) }), /of run 1111.*of 9999/],
+    ...[NaN, 1.5, -1, '7', 2 ** 53].map((after) => [() => client.watch(RUN, { after }), /after to be an event id/]),
+  ];
+  for (const [act, message] of cases) throws(act, { name: 'TypeError', message });
+  deepEqual([world.sockets, world.due], [[], null]);
 });

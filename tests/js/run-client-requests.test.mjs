@@ -142,6 +142,19 @@ test('the clock is the server\'s as soon as the server has told it', async () =>
   client.close();
 });
 
+test('setting the computer\'s clock does not move the server\'s', async () => {
+  const { world, client } = withAnswers([[200, snapshot(2, { server_time: SERVER_TIME })]]);
+  world.set = 3_600_000;
+  equal(client.now(), world.now + world.set, 'all that is known');
+  await client.snapshot(RUN);
+  for (const set of [0, -7_200_000]) {
+    world.set = set;
+    equal(client.now(), Date.parse(SERVER_TIME));
+  }
+  world.advance(15_000);
+  equal(client.now(), Date.parse(SERVER_TIME) + 15_000);
+});
+
 test('a snapshot that was given tells the clock what it does not know better', () => {
   const { client } = withAnswers([]);
   const at = (minute) => `2026-11-23T12:${minute}:00.000Z`;

@@ -27,9 +27,10 @@ test('a step under way moves and says what it does', () => {
 });
 
 test('a step that waits stands still and says until when and why', () => {
-  const { status, chip, paused, label } = running({ progress_label: 'Attempt 1 failed', retry_at: AT, reason: 'No answer.' });
+  const failed = { progress_label: 'Attempt 1 failed, trying again in 5 s', retry_at: AT, reason: 'No answer.' };
+  const { status, chip, paused, label } = running(failed);
   deepEqual([status, chip, paused], ['running', 'Waiting', '']);
-  equal(label, `Attempt 1 failed (at ${new Date(AT).toLocaleTimeString()}): No answer.`);
+  equal(label, `Attempt 1 failed, trying again at ${new Date(AT).toLocaleTimeString()}: No answer.`);
   equal(running({ progress_label: 'A', retry_at: 'soon', reason: 'B' }).label, 'A: B');
 });
 

@@ -239,7 +239,7 @@ async def test_call_that_breaks_off_has_spent_what_is_likely(
         await desk.ask(model, until=len(scripted.chunks))
     else:
         asking = asyncio.create_task(desk.ask(model))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not scripted.asked:
                 await asyncio.sleep(0)
         await cancelled(asking)
@@ -274,7 +274,7 @@ async def test_call_cancelled_while_tokens_are_put_aside_gives_them_back(desk: D
     tokens, scripted = Tokens(desk.stage.store.tokens), ScriptedModel(ModelText("b"))
     tokens.go_on.clear()
     asking = asyncio.create_task(desk.ask(desk.model(scripted, tokens=tokens)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await tokens.made.wait()
     assert await desk.figures() == (0, 60)
     asking.cancel()
@@ -283,7 +283,7 @@ async def test_call_cancelled_while_tokens_are_put_aside_gives_them_back(desk: D
     tokens.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await finished(asking)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while await desk.figures() != (0, 0):
             await asyncio.sleep(0)
     assert scripted.asked == 0

@@ -106,7 +106,7 @@ async def test_seek_without_room_leaves_runs_to_others(service: Service, stage: 
     assert runs.looks == 1
     assert await free(stage.store, waiting)
     call.finish()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not stage.agents[QA].calls:
             stage.clock.advance(SEEK_S)
             await asyncio.sleep(0)
@@ -216,7 +216,7 @@ async def test_close_with_a_save_that_hangs_is_bounded(
             await release.wait()
             return await self.store.save(*args, **options)
 
-    async with asyncio.timeout(5), service.at_work(runs=Hanging(stage.store.runs)) as orchestrator:
+    async with asyncio.timeout(30), service.at_work(runs=Hanging(stage.store.runs)) as orchestrator:
         run = await service.start(orchestrator)
         await saving.wait()
     assert not await free(stage.store, run)

@@ -16,7 +16,7 @@ from orchestrator.store import open_postgres_store, share_server_lock
 from orchestrator.store.in_flight import in_thread
 from orchestrator.store.postgres_migrations import migrate_database
 
-ENOUGH_S = 3.5
+ENOUGH_S = 4.5
 """Less than any of its limits on statements and connections; more than the end may take."""
 
 

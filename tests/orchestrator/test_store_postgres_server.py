@@ -212,7 +212,7 @@ class Holder:
 
     async def other_than(self, pid: int) -> int:
         """The process that holds it once that is another."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not self.pids() or self.pids() == [pid]:
                 await asyncio.sleep(0.01)
         return self.pids()[0]
@@ -238,7 +238,7 @@ async def test_tables_changed_below_a_server_that_lost_its_lock_are_an_error_in_
     holder = Holder(postgres, postgres_url)
     other = await asyncpg.connect(postgres_url)
     with capture_logs() as logs:
-        async with share_server_lock(postgres_url), asyncio.timeout(10):
+        async with share_server_lock(postgres_url), asyncio.timeout(30):
             waiting = asyncio.create_task(other.execute("SELECT pg_advisory_lock($1)", SERVER_LOCK))
             await holder.is_awaited()
             holder.kill()

@@ -175,7 +175,7 @@ async def test_read_that_raises_gives_its_connection_back(databases: SqliteDatab
     for _ in range(8):
         with pytest.raises(StoreError, match="no such table"):
             await databases.read("demo", lambda session: session.fetch_all("SELECT 1 FROM {tenant}.no_table"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(*(ids(databases) for _ in range(8)))
 
 
@@ -208,7 +208,7 @@ async def test_writer_task_cancelled_settles_all_its_units(databases: SqliteData
     await entered.wait()
     for task in asyncio.all_tasks() - tasks:
         task.cancel()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(*callers, return_exceptions=True)
         await insert(databases, "b")
     kept = await ids(databases)

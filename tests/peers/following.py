@@ -14,7 +14,7 @@ NextEvent = Callable[[], Awaitable[dict[str, Any] | None]]
 
 LABELS = ("Reading", "Größe, 見出し, 🎉", "x" * 61_000, "語" * 22_000, "Writing")
 """What the events say: small and beyond 60 KB, also where a character has several bytes."""
-STEP_S = 10.0
+STEP_S = 30.0
 """Within so many seconds an event must have arrived; no more is published before."""
 VIEW_S = 30.0
 """How long a viewer may be at it in one test."""

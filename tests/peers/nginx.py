@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple
 
 from peers.programs import child
+from ports import free_port
 
-STOP_S = 5.0
+STOP_S = 30.0
 CONFIG = """
 daemon off;
 master_process off;  # one process: who ends it leaves none behind
@@ -58,7 +58,7 @@ class Nginx(NamedTuple):
 @contextlib.asynccontextmanager
 async def nginx_before(server_url: str, folder: Path) -> AsyncIterator[Nginx]:
     """An nginx that serves; in the end it has ended, and it fails if nginx warned of anything meanwhile."""
-    default_port, kept_port = _free_ports(2)
+    default_port, kept_port = free_port(), free_port()
     config = folder / "nginx.conf"
     server = server_url.removeprefix("http://")
     config.write_text(CONFIG.format(folder=folder, server=server, default_port=default_port, kept_port=kept_port))
@@ -81,11 +81,3 @@ async def _listening(process: Process) -> None:
         if b"event method" in line:
             return
     raise AssertionError(f"nginx did not start: {said.decode()}")
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as probes:
-        found = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for probe in found:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in found]

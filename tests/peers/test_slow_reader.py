@@ -62,7 +62,7 @@ def parse_body(body: bytes) -> list[dict[str, Any]]:
 
 async def publish_everything(server: LiveServer, run: SeededRun) -> None:
     """The rest of the run, at once, when it is watched."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not server.home.backend.broadcaster.viewers:
             await asyncio.sleep(0.002)
     await run.progress(*[LABEL] * EVENTS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -234,3 +236,11 @@ async def attach(peer: Peer, cursor: int = 0, head: int | None = None) -> dict[s
 async def collect(items: AsyncIterator[RunEvent | Reset]) -> list[int]:
     """The ids of everything that comes."""
     return [item.id async for item in items]
+
+
+@contextmanager
+def nobody() -> Iterator[str]:
+    """An address where nobody listens: it is kept from those who might."""
+    with socket.socket() as kept:
+        kept.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{kept.getsockname()[1]}"

@@ -69,6 +69,6 @@ async def seed_run(server: LiveServer, project_id: str | None = None) -> SeededR
 async def all_gone(server: LiveServer) -> None:
     """Return when the server has let go of every connection and subscription."""
     broadcaster = server.home.backend.broadcaster
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while broadcaster.viewers or broadcaster.guests:
             await asyncio.sleep(0.002)

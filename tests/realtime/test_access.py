@@ -123,7 +123,7 @@ async def test_token_about_to_expire_is_announced_and_renewed_in_place(server: L
 async def test_sse_stream_ends_with_its_token_and_comes_back_refused(server: LiveServer) -> None:
     """A plain end, so that a client reconnects; then 401 says what is wrong."""
     run = await seed_run(server)
-    headers = {"Authorization": f"Bearer {server.home.issue_token(2)}"}
+    headers = {"Authorization": f"Bearer {server.home.issue_token(3)}"}
     path = f"/api/v1/events/agent-runs/{run.id}"
     async with server.http.stream("GET", path, headers=headers) as stream:
         assert stream.status_code == 200

@@ -62,7 +62,7 @@ class Stage:
         head = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in (lines | headers).items())
         try:
             writer.write(method.encode() + b" " + target + b" HTTP/1.1\r\n" + head + b"\r\n" + body)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 answer = await (reader.readuntil(b"\r\n\r\n") if "Upgrade" in headers else reader.read())
         finally:
             writer.close()
@@ -212,7 +212,7 @@ async def test_any_request_over_http2_is_answered(stage: Stage, method: bytes, p
     heard: list[h2.events.Event] = []
     try:
         writer.write(client.data_to_send())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not any(isinstance(event, ENDS) for event in heard):
                 data = await reader.read(65536)
                 assert data, f"the connection ended without a word after {heard}"
@@ -325,7 +325,7 @@ async def converse(stage: Stage, messages: list[str | bytes], **options: Any) ->
             for message in messages:
                 await socket.connection.send(message, **options)
             await socket.send({"op": "ping", "ref": "the end"})
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 while json.loads(said[-1] if said else "{}") != {"op": "pong", "ref": "the end"}:
                     said.append(str(await socket.connection.recv()))
         except websockets.ConnectionClosed as closed:

@@ -8,11 +8,11 @@ import json
 from typing import Any
 from uuid import uuid4
 
-import httpx2
 import pytest
 import websockets
 from live import ALL_AGENTS, LiveServer
 from raw_peer import raw_http, raw_socket
+from rest_answers import refusal
 from seeded import all_gone, seed_run
 from shared_server import shared, shared_database_url, shared_model  # noqa: F401  # fixtures
 
@@ -23,13 +23,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def server(shared: LiveServer) -> LiveServer:  # noqa: F811
     """The server of this module."""
     return shared
-
-
-def refusal(answer: httpx2.Response) -> tuple[int, str]:
-    """Status and code of an answer that is an error in the one shape."""
-    body = answer.json()
-    assert set(body) == {"error", "message"}, body
-    return answer.status_code, body["error"]
 
 
 async def kept(server: LiveServer, path: str) -> list[str]:

@@ -97,7 +97,7 @@ class NotedOutlet:
 
     async def until_told(self, run_id: str, head: int) -> None:
         """Return when the newest frame says that of the run."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while self.told[-1].get(run_id) != head:
                 await asyncio.sleep(0.002)
 
@@ -273,7 +273,7 @@ async def test_reading_that_fails_is_said_once_and_made_up_for(scene: Scene) -> 
     scene.runs.failures = 3
     with capture_logs() as logs:
         await scene.change(2)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while scene.runs.failures:
                 await scene.board.reconcile()
                 await asyncio.sleep(0.002)

@@ -80,7 +80,7 @@ async def test_cancelled_run_ends_at_once_for_every_viewer(server: LiveServer, m
     run_id = await server.start_run()
     model.finish(BA)
     await model.asked[QA].wait()
-    async with server.socket() as socket, server.events(run_id) as stream, asyncio.timeout(2):
+    async with server.socket() as socket, server.events(run_id) as stream, asyncio.timeout(6):
         await socket.send({"op": "subscribe", "run_id": run_id})
         status, run = await post(server, run_id, "cancel")
         by_socket = await socket.events_until()

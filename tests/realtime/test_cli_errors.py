@@ -6,13 +6,12 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from client_stage import PROJECT, RUN, Peer, Script, Stage, attach, event, last, snapshot
+from client_stage import PROJECT, RUN, Peer, Script, Stage, attach, event, last, nobody, snapshot
 
 from realtime.cli import follow as following
 from realtime.cli import main
@@ -33,13 +32,6 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def runcast(*arguments: str, **environment: str) -> Result:
     """The command in this process."""
     return CliRunner().invoke(main, arguments, env=environment)
-
-
-def free_url() -> str:
-    """An address where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
 
 
 @pytest.fixture
@@ -124,8 +116,8 @@ def test_cause_of_a_spoilt_home_is_shown_to_who_asks(home: Path) -> None:
 def test_watch_of_a_server_that_was_never_there_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without one connection the command gives up, and says where it looked."""
     monkeypatch.setattr(following, "FIRST_CONNECTION_S", 0.3)
-    url = free_url()
-    result = runcast("watch", RUN, RUNCAST_URL=url, RUNCAST_TOKEN="t")
+    with nobody() as url:
+        result = runcast("watch", RUN, RUNCAST_URL=url, RUNCAST_TOKEN="t")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == f"Error: {url} was not reached within 0.3 s"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 
 import pytest
-from client_stage import PROJECT, RUN, Peer, Script, Stage, attach, event, last
+from client_stage import PROJECT, RUN, Peer, Script, Stage, attach, event, last, nobody
 
 from realtime.client import ConnectionLostError, RunClient, RunClientError, ServerRefusedError, Transport
 from realtime.client.errors import LinkLostError
@@ -132,20 +131,14 @@ async def test_slow_reader_gets_everything() -> None:
     assert len(stage.peers) == 1
 
 
-def free_url() -> str:
-    """An address where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 async def test_unreachable_server_ends_by_the_limit_alone() -> None:
     """Only a caller that set ``max_wait_s`` is told that the connection is lost, with the reason."""
-    async with RunClient(free_url()) as client:
-        with pytest.raises(ConnectionLostError, match=r"no connection for 0\.05 s: no connection"):
-            await anext(client.watch(RUN, max_wait_s=0.05))
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(anext(client.watch(RUN)), 0.1)
+    with nobody() as url:
+        async with RunClient(url) as client:
+            with pytest.raises(ConnectionLostError, match=r"no connection for 0\.05 s: no connection"):
+                await anext(client.watch(RUN, max_wait_s=0.05))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(client.watch(RUN)), 0.1)
 
 
 async def test_server_that_accepts_and_says_nothing_ends_by_the_limit() -> None:
@@ -190,9 +183,10 @@ def test_loopback_is_told_from_other_hosts() -> None:
 
 async def test_request_without_answer_raises_connection_lost() -> None:
     """Requests do not retry by themselves."""
-    async with RunClient(free_url()) as client:
-        with pytest.raises(ConnectionLostError, match="does not answer"):
-            await client.agents()
+    with nobody() as url:
+        async with RunClient(url) as client:
+            with pytest.raises(ConnectionLostError, match="does not answer"):
+                await client.agents()
 
 
 @pytest.mark.parametrize(

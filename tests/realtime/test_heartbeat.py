@@ -29,7 +29,9 @@ async def watched(raw: RawSocket, run_id: str) -> AsyncIterator[RawSocket]:
     """``raw`` subscribed to the run from its head on."""
     assert (await raw.read_json() or {})["op"] == "welcome"
     await raw.send({"op": "subscribe", "run_id": run_id, "from": "now"})
-    assert (await raw.read_json() or {})["op"] == "subscribed"
+    while (answer := await raw.read_json() or {}).get("type") == "heartbeat":
+        pass
+    assert answer["op"] == "subscribed"
     yield raw
 
 
@@ -89,12 +91,12 @@ async def test_stream_that_is_not_silent_does_not_beat(tmp_path: Path) -> None:
 
 
 async def test_pongs_alone_keep_a_viewer(tmp_path: Path) -> None:
-    """A client that sends nothing but pongs outlives the idle timeout many times."""
-    async with live_server(tmp_path, heartbeat_s=0.1, idle_timeout_s=0.4) as server:
+    """A client that sends nothing but pongs outlives the idle timeout more than twice."""
+    async with live_server(tmp_path, heartbeat_s=0.1, idle_timeout_s=1.0) as server:
         run = await seed_run(server)
         started = time.monotonic()
         async with raw_socket(server.ws_url, server.headers) as raw, watched(raw, run.id):
-            while time.monotonic() - started < 1.5:
+            while time.monotonic() - started < 2.5:
                 assert await raw.read_json() is not None
             await run.finish()
             while (frame := await raw.read_json()) is not None and frame.get("id") != 2:
@@ -106,11 +108,11 @@ async def test_peer_that_answers_nothing_is_let_go(tmp_path: Path) -> None:
     """A peer that reads but never sends a byte is cut after idle_timeout_s; nothing of it is left."""
     async with live_server(tmp_path, heartbeat_s=0.1, idle_timeout_s=0.4) as server:
         run = await seed_run(server)
+        started = time.monotonic()
         async with raw_socket(server.ws_url, server.headers, answers=False) as raw, watched(raw, run.id):
-            started = time.monotonic()
             while await raw.read_json() is not None:
                 pass
-            assert 0.2 < time.monotonic() - started < 5
+            assert 0.4 <= time.monotonic() - started < 20
         await all_gone(server)
 
 
@@ -207,12 +209,12 @@ def test_interval_that_is_not_positive_is_refused(field: str) -> None:
 
 async def test_viewer_that_sends_nothing_outlives_a_busy_run(tmp_path: Path) -> None:
     """While events flow the peer is asked for signs of life all the same: a viewer need send nothing to live."""
-    async with live_server(tmp_path, heartbeat_s=0.1, idle_timeout_s=0.4) as server, server.socket() as viewer:
+    async with live_server(tmp_path, heartbeat_s=0.1, idle_timeout_s=1.0) as server, server.socket() as viewer:
         run = await seed_run(server)
         await viewer.send({"op": "subscribe", "run_id": run.id})
         began = time.monotonic()
         number = 0
-        while time.monotonic() - began < 1.2:
+        while time.monotonic() - began < 2.5:
             number += 1
             await run.progress(f"label {number}")
             frame = await viewer.receive()

@@ -9,7 +9,7 @@ import pytest
 from realtime.endpoints import inbound
 from realtime.endpoints.inbound import Inbox
 
-STEP_S = 10.0
+STEP_S = 30.0
 """Within so many seconds must happen what a test waits for."""
 
 

@@ -11,10 +11,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "tests" / "js").glob("*.test.mjs"))
 TSC = ROOT / ".peers" / "node_modules" / ".bin" / "tsc"
+CONFIG = ROOT / "tests" / "js" / "tsconfig.json"
 USAGE = ROOT / "tests" / "js" / "types" / "usage.ts"
 LONGEST_S = 30
 """A file that takes longer hangs; Node then says which, and ends it."""
 ALL_S = 150
+
+pytestmark = pytest.mark.timeout(ALL_S + 10)
 
 
 def program(found: str | Path | None, name: str) -> str:
@@ -32,7 +35,6 @@ def report_of(*command: str) -> str:
     return report
 
 
-@pytest.mark.timeout(ALL_S + 10)
 def test_javascript_passes() -> None:
     """Every test of every file passes; there are files, and none of them is without a test."""
     assert FILES, "expected tests/js/*.test.mjs, found none"
@@ -41,6 +43,11 @@ def test_javascript_passes() -> None:
     # Node counts a file without a test as one that passed, under the name of the file.
     empty = [file.name for file in FILES if f"✔ {file}" in report]
     assert empty == [], f"expected a test in each file, found none in {empty}\n{report}"
+
+
+def test_types_of_modules_compile() -> None:
+    """Every module that is served keeps to the types in its comments, in TypeScript's strict mode."""
+    report_of(program(TSC, "tsc"), "--project", str(CONFIG))
 
 
 def test_types_of_run_client_compile() -> None:

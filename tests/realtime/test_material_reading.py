@@ -29,7 +29,7 @@ class Work:
 async def test_reader_who_leaves_keeps_the_turn_until_the_work_is_done() -> None:
     """A thread cannot be stopped: whoever comes next waits for it; who leaves while waiting gets no turn."""
     turns, work = Turns(), Work()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as readers:
+    async with asyncio.timeout(30), asyncio.TaskGroup() as readers:
         first, second, third = (readers.create_task(turns.take(work)) for _ in range(3))
         await work.begun.acquire()
         first.cancel()

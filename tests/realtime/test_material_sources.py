@@ -36,7 +36,7 @@ def linked(text: str, *paths: str) -> list[tuple[str, str]]:
 
 def test_line_of_a_document_becomes_a_link_with_its_text() -> None:
     """The address is that of the line, the title what stands there; the text stays what it was."""
-    sources = Sources([document("shop.md")], {"shop.md": '# Shop\n\n  - "A" <b> & c  \n'})
+    sources = Sources([document("shop.md")]).titled({"shop.md": '# Shop\n\n  - "A" <b> & c  \n'})
     assert sources.linked(escape("(shop.md:3).")) == (
         '(<a class="source" href="/projects/p/documents/shop.md?line=3#L3" '
         'title="- &quot;A&quot; &lt;b&gt; &amp; c">shop.md:3</a>).'
@@ -46,7 +46,7 @@ def test_line_of_a_document_becomes_a_link_with_its_text() -> None:
 @pytest.mark.parametrize("text", ["shop.md:2", "shop.md:99", "other.md:1"])
 def test_line_without_text_has_a_link_without_a_title(text: str) -> None:
     """An empty line, one that is there no more, and a document whose text is not at hand have nothing to show."""
-    sources = Sources([document("shop.md"), document("other.md")], {"shop.md": "# Shop\n\nb"})
+    sources = Sources([document("shop.md"), document("other.md")]).titled({"shop.md": "# Shop\n\nb"})
     assert "title" not in sources.linked(escape(text))
     assert len(links(sources.linked(escape(text)))) == 1
 
@@ -103,7 +103,7 @@ def test_lines_are_links_in_text_tables_code_and_highlighted_code() -> None:
 def test_hostile_path_breaks_out_of_nothing() -> None:
     """A document can have any name; it is escaped in text and attributes."""
     path = '"><script>alert(1)</script>.md'
-    sources = Sources([document(path)], {path: '"><script>alert(1)</script>'})
+    sources = Sources([document(path)]).titled({path: '"><script>alert(1)</script>'})
     assert "<script" not in sources.linked(escape(f"{path}:1"))
     assert links(sources.linked(escape(f"{path}:1"))) == [(f"{path}#L1", f"{path}:1")]
 

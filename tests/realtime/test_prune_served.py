@@ -49,7 +49,7 @@ async def cancel(server: LiveServer, model: GatedModel) -> str:
 async def prune(server: LiveServer, run_id: str) -> list[dict[str, Any]]:
     """Take the run's log; what it was."""
     log = await server.log(run_id)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while run_id not in await server.home.store.drop_logs(server.home.user.tenant, 0):
             pass  # it ended in this very millisecond
     assert await server.log(run_id) == []

@@ -35,7 +35,7 @@ class Log:
 
     async def find(self, event: str, **fields: object) -> dict[str, Any]:
         """The first line with that event and those fields, as soon as there is one."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while True:
                 self._lines += [json.loads(line) for line in self._capsys.readouterr().err.splitlines()]
                 for line in self._lines:
@@ -154,7 +154,7 @@ def model() -> ContextModel:
 async def test_run_logs_under_its_own_id_and_not_its_requests(server: LiveServer, model: ContextModel) -> None:
     """The work on a run outlives the request that started it, and is logged by tenant and run."""
     run_id = await server.start_run(["ba_consultant"])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await model.asked["ba_consultant"].wait()
     assert model.names == {"tenant": server.home.user.tenant, "run_id": run_id}
     model.finish("ba_consultant")

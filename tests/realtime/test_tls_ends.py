@@ -24,7 +24,7 @@ from realtime import server as server_module
 
 __all__ = ["secured", "server"]
 
-SOON_S = 2.0
+SOON_S = 5.0
 """Less than the server waits for a goodbye that nobody answers."""
 
 
@@ -148,7 +148,7 @@ async def test_handshake_that_never_ends_is_let_go(
         reader, writer = await asyncio.open_connection(*address_of(server))
         writer.write(b"\x16\x03\x01")  # how a ClientHello begins
         assert (await server.http.get("/healthz")).status_code == 200
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 assert await reader.read() == b""
         assert time.monotonic() - began >= 0.3
@@ -163,7 +163,7 @@ async def test_peer_that_speaks_no_tls_leaves_no_trace(
     with caplog.at_level(logging.WARNING):
         reader, writer = await asyncio.open_connection(*address_of(server))
         writer.write(said)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             with contextlib.suppress(ConnectionError):
                 assert b"HTTP" not in await reader.read()
         writer.close()

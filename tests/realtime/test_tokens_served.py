@@ -15,6 +15,7 @@ import websockets
 from issuer import SHARED_SECRET, claims, forged, jwk, private_pem, public_pem, publisher, shared, signed
 from live import LiveServer, live_server
 from raw_peer import raw_http
+from rest_answers import bearer
 from seeded import seed_run
 
 from realtime.settings import SettingsError
@@ -28,11 +29,6 @@ async def trusting_server(home: Path, **settings: Any) -> AsyncIterator[LiveServ
     """A server that believes the shared secret."""
     async with live_server(home, secret=SHARED_SECRET, **settings) as server:
         yield server
-
-
-def bearer(token: str) -> dict[str, str]:
-    """The header that identifies by ``token``."""
-    return {"Authorization": f"Bearer {token}"}
 
 
 async def status(server: LiveServer, token: str) -> int:

@@ -61,7 +61,7 @@ async def test_usage_follows_calls_from_reservation_to_what_they_took(server: Li
         "resets_at": "",
     }
     run_id = await server.start_run([BA])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await model.asked[BA].wait()
     during = await usage(server)
     assert (during["spent"], during["reserved"], during["remaining"]) == (0, 100, 20)

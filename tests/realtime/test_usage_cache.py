@@ -102,6 +102,6 @@ async def test_answers_that_are_too_old_are_deleted_with_old_logs(tmp_path: Path
         model.finish(BA)
         await step_of(server, run_id)
         assert await answers_kept(server) == 1
-    async with live_server(tmp_path, model, **COSTLY, cache_days=1e-9) as server, asyncio.timeout(10):
+    async with live_server(tmp_path, model, **COSTLY, cache_days=1e-9) as server, asyncio.timeout(30):
         while await answers_kept(server):
             await asyncio.sleep(0.005)

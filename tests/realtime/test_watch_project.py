@@ -62,7 +62,7 @@ async def close_code(socket: LiveSocket) -> int | None:
 async def nothing_is_left(server: LiveServer) -> None:
     """Return when nobody watches anything, and nothing is held for it."""
     await all_gone(server)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while len(server.home.backend.board) or server.home.backend.quotas.subscriptions.taken:
             await asyncio.sleep(0.002)
     assert count(server, "projects_watched") == 0

@@ -11,8 +11,10 @@
  * It draws once per animation frame, however much happened, and in a hidden tab now and then. What can be styled is listed in agent-run.css.
  *
  * @typedef {import('./run-client.js').RunClient} RunClient
+ * @typedef {import('./run-client.js').RunState} RunState
  * @typedef {import('./run-client.js').RunWatch} RunWatch
  * @typedef {import('./run-client.js').Ending} Ending
+ * @typedef {import('./elements/shared-clients.js').Lease} Lease
  */
 import './agent-status-card.js';
 import { setAttributes } from './elements/dom.js';
@@ -27,12 +29,15 @@ const ACCESSORS = ['client', 'runId', 'url'];
 
 export class AgentRun extends HTMLElement {
   static observedAttributes = ['run-id', 'url'];
+  /** @type {?RunClient} */
   #client = null;
+  /** @type {?Lease} */
   #lease = null;
   /** @type {?RunWatch} */
   #watch = null;
   /** @type {?Ending} why there is no watch, where one was wanted */
   #refusal = null;
+  /** @type {?RunPicture} */
   #picture = null;
   #drawing = new Drawing(() => this.#draw());
   #changing = false;
@@ -75,6 +80,7 @@ export class AgentRun extends HTMLElement {
     queueMicrotask(() => this.isConnected || this.#stop());
   }
 
+  /** @param {string} _name @param {?string} before @param {?string} after */
   attributeChangedCallback(_name, before, after) {
     if (before !== after) this.#change();
   }
@@ -82,9 +88,9 @@ export class AgentRun extends HTMLElement {
   /** What was set before this class was known stands in the way of the accessors. */
   #adoptEarlyProperties() {
     for (const property of ACCESSORS.filter((name) => Object.hasOwn(this, name))) {
-      const value = this[property];
-      delete this[property];
-      this[property] = value;
+      const value = Reflect.get(this, property);
+      Reflect.deleteProperty(this, property);
+      Reflect.set(this, property, value);
     }
   }
 
@@ -109,21 +115,29 @@ export class AgentRun extends HTMLElement {
     const [watch, lease] = [this.#watch, this.#lease];
     this.#watch = this.#lease = this.#refusal = null;
     try {
-      if (this.runId) this.#follow();
+      if (this.runId) this.#follow(this.runId);
     } catch (error) {
-      this.#refusal = { reason: 'gone', code: '', message: error.message };
+      this.#refusal = { reason: 'gone', code: '', message: /** @type {Error} */ (error).message };
     }
     watch?.close();
     lease?.release();
     this.#drawing.ask();
   }
 
-  #follow() {
-    if (this.#client === null) this.#lease = leaseClient(this.url ?? '/');
-    this.#watch = (this.#client ?? this.#lease.client).watch(this.runId);
-    this.#watch.addEventListener('state', ({ detail }) => this.#tell('run-state', detail));
-    this.#watch.addEventListener('connection', () => this.#drawing.ask());
-    this.#watch.addEventListener('ended', ({ detail }) => this.#tell('run-ended', detail));
+  /** @param {string} runId */
+  #follow(runId) {
+    const watch = this.#anyClient().watch(runId);
+    watch.addEventListener('state', ({ detail }) => this.#tell('run-state', detail));
+    watch.addEventListener('connection', () => this.#drawing.ask());
+    watch.addEventListener('ended', ({ detail }) => this.#tell('run-ended', detail));
+    this.#watch = watch;
+  }
+
+  /** The one it was given, else one that it shares. */
+  #anyClient() {
+    if (this.#client !== null) return this.#client;
+    this.#lease = leaseClient(this.url ?? '/');
+    return this.#lease.client;
   }
 
   #stop() {
@@ -133,6 +147,7 @@ export class AgentRun extends HTMLElement {
     this.#drawing.ask();
   }
 
+  /** @param {string} type @param {RunState|Ending} detail */
   #tell(type, detail) {
     this.#drawing.ask();
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
@@ -141,7 +156,7 @@ export class AgentRun extends HTMLElement {
   #draw() {
     const { state, connection, ending } = this.#watch ?? { state: null, connection: null, ending: this.#refusal };
     const known = state !== null && state.last_event_id > 0 ? state : null;
-    this.#picture.draw(known, connection, ending);
+    this.#picture?.draw(known, connection, ending);
     setAttributes(this, {
       status: known && known.status,
       progress: known && String(overall(known).percent),

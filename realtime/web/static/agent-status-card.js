@@ -1,7 +1,7 @@
 /**
  * `<agent-status-card agent-type="…" name="…" status="running" progress="40" label="…">`: one agent of a run, in an open
- * shadow root, drawn anew whenever an attribute changes. A declarative shadow root, as templates/card.html writes it,
- * is taken over as it is. What can be styled from outside is listed in agent-status-card.css.
+ * shadow root, drawn anew in a microtask after attributes have changed. A declarative shadow root, as
+ * templates/card.html writes it, is taken over as it is. What can be styled from outside is listed in agent-status-card.css.
  *
  * - `agent-type`, `name`: which agent; the name is for people, by default it is made of the type.
  * - `status`: `queued`, `running`, `complete` or `error`; anything else is drawn as queued.
@@ -11,11 +11,13 @@
  * - Badges: `attempt` from 2 on, `cached`, `reused`, and `tokens` above 0.
  */
 import { nameOf } from './elements/agent-name.js';
-import { setAttributes, setText } from './elements/dom.js';
+import { found, setAttributes, setText } from './elements/dom.js';
 import { tokensText } from './elements/facts.js';
 import { fetchedSheet } from './elements/sheet.js';
 
+/** @type {Record<string, string>} */
 const WORDS = { queued: 'Queued', running: 'Running', complete: 'Complete', error: 'Error' };
+/** @type {Record<string, string>} */
 const ICONS = {
   queued: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M12 7.5V12l3 2',
   running: 'M12 3.5a8.5 8.5 0 1 1-8.5 8.5',
@@ -25,6 +27,7 @@ const ICONS = {
   cancelled: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M6.2 6.2l11.6 11.6',
 };
 const NOT_STARTED = 'Not started yet';
+/** @type {Record<string, string|undefined>} */
 const PAUSED_ICON = { running: 'paused', error: 'cancelled' };
 const MARKUP = `
 <div class="card" part="card" role="group">
@@ -46,15 +49,24 @@ export class AgentStatusCard extends HTMLElement {
   static observedAttributes = [
     'agent-type', 'name', 'status', 'progress', 'label', 'message', 'chip', 'paused', 'attempt', 'cached', 'reused', 'tokens',
   ];
+  /** @type {?Element} */
   #place = null;
+  #asked = false;
 
   connectedCallback() {
     this.#place ??= this.#takeOver() ?? this.#build();
-    this.#draw();
+    this.#draw(this.#place);
   }
 
+  /** However many change at once, it is drawn once. */
   attributeChangedCallback() {
-    if (this.#place !== null) this.#draw();
+    const place = this.#place;
+    if (place === null || this.#asked) return;
+    this.#asked = true;
+    queueMicrotask(() => {
+      this.#asked = false;
+      this.#draw(place);
+    });
   }
 
   #takeOver() {
@@ -67,47 +79,25 @@ export class AgentStatusCard extends HTMLElement {
     made.innerHTML = MARKUP;
     root.adoptedStyleSheets = [SHEET];
     root.replaceChildren(made.content);
-    return root.querySelector('.card');
+    return found(root, '.card');
   }
 
-  #draw() {
+  /** @param {Element} place */
+  #draw(place) {
     const look = this.#look();
-    setAttributes(this.#place, { 'aria-label': `${look.name}: ${look.word}` });
-    setAttributes(this.#part('.icon path'), { d: ICONS[look.icon] });
-    setText(this.#part('.name'), look.name);
-    setText(this.#part('.chip'), look.word);
-    setAttributes(this.#part('.chip'), { title: this.getAttribute('chip') || null });
-    setText(this.#part('.subtitle'), look.subtitle);
-    setAttributes(this.#part('.subtitle'), { title: look.whole });
-    this.#drawBadges(look.badges);
-    this.#drawProgress(look);
-  }
-
-  #drawProgress({ name, progress, subtitle }) {
-    setAttributes(this.#part('.bar'), {
-      'aria-label': `Progress of ${name}`,
-      'aria-valuenow': String(progress),
-      'aria-valuetext': subtitle ? `${progress} percent, ${subtitle}` : `${progress} percent`,
-    });
-    setAttributes(this.#part('.fill'), { width: `${progress}%` });
-    setText(this.#part('.percent'), `${progress} %`);
-  }
-
-  #drawBadges(texts) {
-    const place = this.#part('.badges');
-    if (place.children.length === texts.length) {
-      texts.forEach((text, at) => setText(place.children[at], text));
-    } else {
-      place.replaceChildren(...texts.map(newBadge));
-    }
-  }
-
-  #part(selector) {
-    return this.#place.querySelector(selector);
+    setAttributes(place, { 'aria-label': `${look.name}: ${look.word}` });
+    setAttributes(found(place, '.icon path'), { d: ICONS[look.icon] });
+    setText(found(place, '.name'), look.name);
+    setText(found(place, '.chip'), look.word);
+    setAttributes(found(place, '.chip'), { title: this.getAttribute('chip') || null });
+    setText(found(place, '.subtitle'), look.subtitle);
+    setAttributes(found(place, '.subtitle'), { title: look.whole });
+    drawBadges(found(place, '.badges'), look.badges);
+    drawProgress(place, look);
   }
 
   #look() {
-    const status = this.getAttribute('status');
+    const status = this.getAttribute('status') ?? '';
     const known = Object.hasOwn(WORDS, status) ? status : 'queued';
     const label = known === 'running' ? this.getAttribute('label') : null;
     const message = this.getAttribute('message');
@@ -115,7 +105,7 @@ export class AgentStatusCard extends HTMLElement {
       name: this.getAttribute('name') || nameOf(this.getAttribute('agent-type') ?? ''),
       word: this.getAttribute('chip') || WORDS[known],
       icon: (this.hasAttribute('paused') && PAUSED_ICON[known]) || known,
-      subtitle: { queued: NOT_STARTED, running: label }[known] ?? message ?? '',
+      subtitle: (known === 'queued' ? NOT_STARTED : label) ?? message ?? '',
       /** What is said in one line, and may not have the room. */
       whole: label || null,
       progress: Math.round(Math.min(100, Math.max(0, this.#number('progress')))),
@@ -130,15 +120,37 @@ export class AgentStatusCard extends HTMLElement {
       this.hasAttribute('reused') && 'Reused',
       this.hasAttribute('cached') && 'Cached',
       tokens > 0 && `${tokensText(tokens)} tokens`,
-    ].filter(Boolean);
+    ].filter((badge) => badge !== false);
   }
 
+  /** @param {string} attribute */
   #number(attribute) {
     const value = Number(this.getAttribute(attribute));
     return Number.isFinite(value) ? value : 0;
   }
 }
 
+/** @param {Element} place @param {{name: string, progress: number, subtitle: string}} look */
+function drawProgress(place, { name, progress, subtitle }) {
+  setAttributes(found(place, '.bar'), {
+    'aria-label': `Progress of ${name}`,
+    'aria-valuenow': String(progress),
+    'aria-valuetext': subtitle ? `${progress} percent, ${subtitle}` : `${progress} percent`,
+  });
+  setAttributes(found(place, '.fill'), { width: `${progress}%` });
+  setText(found(place, '.percent'), `${progress} %`);
+}
+
+/** @param {Element} place @param {readonly string[]} texts */
+function drawBadges(place, texts) {
+  if (place.children.length === texts.length) {
+    texts.forEach((text, at) => setText(place.children[at], text));
+  } else {
+    place.replaceChildren(...texts.map(newBadge));
+  }
+}
+
+/** @param {string} text */
 function newBadge(text) {
   const badge = document.createElement('span');
   badge.className = 'badge';

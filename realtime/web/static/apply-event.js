@@ -6,6 +6,8 @@
  * @typedef {import('./run-client.js').StepState} StepState
  * @typedef {import('./run-client.js').RunState} RunState
  * @typedef {import('./run-client.js').RunEvent} RunEvent
+ * @typedef {import('./run-client.js').ResetPart} ResetPart
+ * @typedef {RunEvent['payload']} Payload
  */
 
 const NOT_UNDER_WAY = { retry_at: null, reason: null, stalled: false, progress_age_s: null };
@@ -21,7 +23,7 @@ export function hasEnded(state) {
 
 /**
  * True for the last event of a run.
- * @param {RunEvent} event
+ * @param {RunEvent | ResetPart} event
  */
 export function isTerminal(event) {
   return event.type === 'complete' && event.payload.all_done === true;
@@ -57,7 +59,7 @@ export function stateFromSnapshot(snapshot) {
   const complete = snapshot !== null && typeof snapshot === 'object'
     && typeof snapshot.id === 'string' && typeof snapshot.status === 'string'
     && Number.isInteger(snapshot.last_event_id)
-    && Array.isArray(snapshot.steps) && snapshot.steps.every((step) => typeof step?.id === 'string');
+    && Array.isArray(snapshot.steps) && snapshot.steps.every((/** @type {any} */ step) => typeof step?.id === 'string');
   if (!complete) throw new TypeError('expected a run snapshot with id, status, steps and last_event_id');
   const steps = [...snapshot.steps].sort((a, b) => a.position - b.position);
   return { error_code: null, error_message: null, ...snapshot, steps };
@@ -68,7 +70,7 @@ export function stateFromSnapshot(snapshot) {
  * never runs backwards. An event without id, a part of a reset, is folded whatever came before. One about a step that
  * the run does not have changes no step, but for `queued`, which adds it.
  * @param {RunState} state
- * @param {RunEvent} event
+ * @param {RunEvent | ResetPart} event
  * @returns {RunState}
  */
 export function applyEvent(state, event) {
@@ -84,6 +86,10 @@ export function applyEvent(state, event) {
   return next;
 }
 
+/**
+ * @param {Payload} payload
+ * @returns {Partial<RunState>}
+ */
 function ending(payload) {
   const ended = { heartbeat_age_s: null, completed_at: payload.at ?? null };
   if (!payload.error) return { ...ended, status: 'completed' };
@@ -96,8 +102,14 @@ function ending(payload) {
   };
 }
 
+/**
+ * @param {RunState['steps']} steps
+ * @param {Payload} payload
+ * @returns {RunState['steps']}
+ */
 function withStep(steps, payload) {
   if (steps.some((step) => step.id === payload.step_id)) return steps;
+  /** @type {StepState} */
   const step = {
     id: payload.step_id,
     agent_type: payload.agent_type,
@@ -119,10 +131,15 @@ function withStep(steps, payload) {
   return [...steps, step].sort((a, b) => a.position - b.position);
 }
 
+/**
+ * @param {RunState['steps']} steps
+ * @param {RunEvent | ResetPart} event
+ */
 function changed(steps, { type, payload }) {
   return steps.map((step) => (step.id === payload.step_id ? { ...step, ...CHANGES[type]?.(payload, step) } : step));
 }
 
+/** @type {Partial<Record<RunEvent['type'], (payload: Payload, step: StepState) => Partial<StepState>>>} */
 const CHANGES = {
   running: (payload, step) => ({
     status: 'running',

@@ -83,14 +83,22 @@ export interface RunSummary {
 
 /** One fact about a run, as both wires carry it. */
 export interface RunEvent {
-  /** 1, 2, 3 … without a gap; null only for a part of a reset over SSE. */
-  readonly id: number | null;
+  /** 1, 2, 3 … without a gap. */
+  readonly id: number;
   readonly type: 'queued' | 'running' | 'complete' | 'error';
   readonly run_id: string;
   readonly payload: Readonly<Record<string, any>>;
 }
 
-/** Instead of events: what was known is to be forgotten, `state` is the run now, events after `cursor` follow. */
+/** One of the events that over SSE make up the state of a reset. A watch gives the reset instead. */
+export interface ResetPart extends Omit<RunEvent, 'id'> {
+  readonly id: null;
+}
+
+/**
+ * Instead of events: what was known is to be forgotten, `state` is the run now, events after `cursor` follow. A cursor
+ * beyond the log (`cursor_ahead_of_log`) is told at once; over SSE without a snapshot, after 15 s or at the run's end.
+ */
 export interface RunReset {
   readonly type: 'reset';
   readonly run_id: string;
@@ -101,11 +109,11 @@ export interface RunReset {
 
 /**
  * Why nothing more comes. `finished`: every event of the run has been handled. `forbidden`: the server does not let
- * this user watch (`code` NOT_AUTHENTICATED or FORBIDDEN). `gone`: there is no such run.
+ * this user watch (`code` NOT_AUTHENTICATED or FORBIDDEN). `gone`: there is no such run (INVALID_ID: nor can there be).
  */
 export interface Ending {
   readonly reason: 'finished' | 'forbidden' | 'gone';
-  /** Of the server, stable for programs; empty for `finished`. */
+  /** Stable for programs; empty for `finished`. */
   readonly code: string;
   /** For people. */
   readonly message: string;
@@ -189,6 +197,7 @@ export interface RunWatch extends EventTarget, AsyncIterable<RunEvent | RunReset
 
 /** A watch that is iterated ended with `forbidden` or `gone`. */
 export class WatchEndedError extends Error {
+  constructor(ending: Ending);
   readonly ending: Ending;
 }
 
@@ -241,8 +250,16 @@ export interface StartOptions extends RequestOptions {
   useCache?: boolean;
 }
 
+export interface WatchOptions {
+  /** The last event id that is known, from 0 up; by default that of `snapshot`. */
+  after?: number | null;
+  /** The run as it was; its `server_time` sets `now()` where no later time of the server is known. */
+  snapshot?: RunState;
+}
+
 /** The server refused, or could not be reached within 20 s (`status` 0); `message` is for people. */
 export class RequestError extends Error {
+  constructor(status: number, code: string, message: string, unknownOutcome?: boolean);
   readonly status: number;
   readonly code: string;
   /** True where the request may have been obeyed although no answer came, or none that says so. */
@@ -253,18 +270,17 @@ export class RequestError extends Error {
 export class RunClient {
   constructor(options?: RunClientOptions);
   readonly url: string;
-  /** The server's clock now, in milliseconds since 1970; this computer's until the server has told its own. */
+  /** The server's clock now, in milliseconds since 1970; until the server has told it, this computer's. */
   now(): number;
   /**
    * Follow a run: from what `snapshot` or `after` say, else from where `clientId` was, else from the first event.
    * Watching one run twice gives two watches; acknowledged is what both have handled. Beyond what the server allows
    * on one connection (64, projects first), a watch is `connecting` until another has ended; beyond 4 over SSE,
    * watches take turns of a few seconds.
-   * `snapshot.server_time` sets `now()` where no later time of the server is known.
-   * @throws {TypeError} the snapshot is none
+   * @throws {TypeError} the id is no string, `after` no cursor, or the snapshot none of this run
    */
-  watch(runId: string, options?: { after?: number; snapshot?: RunState }): RunWatch;
-  /** The runs of a project, kept as they are; `runs`: what is known of them already. */
+  watch(runId: string, options?: WatchOptions): RunWatch;
+  /** The runs of a project, kept as they are; `runs`: what is known of them. @throws {TypeError} the id is no string */
   watchProject(projectId: string, options?: { runs?: readonly RunSummary[] }): ProjectWatch;
   /** The run as it is now. @throws {RequestError} */
   snapshot(runId: string, options?: RequestOptions): Promise<RunState>;
@@ -279,6 +295,6 @@ export class RunClient {
 }
 
 /** The state after `event`, a new object; the same object where `event` is already contained in it. Pure. */
-export function applyEvent(state: RunState, event: RunEvent): RunState;
+export function applyEvent(state: RunState, event: RunEvent | ResetPart): RunState;
 /** A run of which nothing is known yet. */
 export function emptyState(runId: string): RunState;

@@ -8,11 +8,13 @@
  *     const run = await client.start(['qa_consultant']);
  *     for await (const event of client.watch(run.id)) console.log(event.id, event.type, event.payload);
  *
- * @typedef {import('./run-client.d.ts').RunState} RunState
- * @typedef {import('./run-client.d.ts').RunSummary} RunSummary
- * @typedef {import('./run-client.d.ts').RunClientOptions} RunClientOptions
- * @typedef {import('./run-client.d.ts').RequestOptions} RequestOptions
- * @typedef {import('./run-client.d.ts').StartOptions} StartOptions
+ * @typedef {import('./run-client.js').RunClient} Contract
+ * @typedef {import('./run-client.js').RunState} RunState
+ * @typedef {import('./run-client.js').RunSummary} RunSummary
+ * @typedef {import('./run-client.js').RunClientOptions} RunClientOptions
+ * @typedef {import('./run-client.js').RequestOptions} RequestOptions
+ * @typedef {import('./run-client.js').StartOptions} StartOptions
+ * @typedef {import('./run-client.js').WatchOptions} WatchOptions
  */
 import { BROWSER } from './client/environment.js';
 import { Line } from './client/line.js';
@@ -26,13 +28,16 @@ export { applyEvent, emptyState } from './apply-event.js';
 export { WatchEndedError } from './client/endings.js';
 export { RequestError };
 
+/** @implements {Contract} */
 export class RunClient {
   #env;
   #server;
   #line;
   #requests;
   #projectId;
+  /** @type {?Promise<string>} */
   #firstProject = null;
+  /** @type {Set<RunWatch | ProjectWatch>} */
   #watches = new Set();
 
   /**
@@ -40,14 +45,14 @@ export class RunClient {
    * @param {RunClientOptions} [options]
    * @throws {TypeError} `url` is none, or needed
    */
-  constructor({ url, token, projectId, clientId = null } = {}, environment = BROWSER) {
+  constructor({ url, token, projectId, clientId } = {}, environment = BROWSER) {
     this.#env = environment;
     this.#projectId = projectId;
     this.#server = {
       url: originOf(url, environment.address()),
       token,
-      clientId,
-      clock: new ServerClock(environment.now),
+      clientId: clientId ?? null,
+      clock: new ServerClock(environment),
       env: environment,
     };
     this.#line = new Line(this.#server);
@@ -64,22 +69,24 @@ export class RunClient {
 
   /**
    * @param {string} runId
-   * @param {{after?: number, snapshot?: RunState}} [options]
+   * @param {WatchOptions} [options]
    * @returns {RunWatch}
-   * @throws {TypeError} the snapshot is none
+   * @throws {TypeError}
    */
   watch(runId, options = {}) {
+    const id = canonical(runId, 'run');
     this.#server.clock.recall(options.snapshot?.server_time);
-    return this.#keep((onClose) => new RunWatch(runId.toLowerCase(), options, this.#line, this.#env, onClose));
+    return this.#keep((onClose) => new RunWatch(id, options, this.#line, this.#env, onClose));
   }
 
   /**
    * @param {string} projectId
    * @param {{runs?: readonly RunSummary[]}} [options]
    * @returns {ProjectWatch}
+   * @throws {TypeError}
    */
   watchProject(projectId, { runs = [] } = {}) {
-    const id = projectId.toLowerCase();
+    const id = canonical(projectId, 'project');
     return this.#keep((onClose) => new ProjectWatch(id, runs, this.#line, this.#requests, this.#env, onClose));
   }
 
@@ -129,12 +136,17 @@ export class RunClient {
     for (const watch of [...this.#watches]) watch.close();
   }
 
+  /**
+   * @template {RunWatch | ProjectWatch} Watch
+   * @param {(onClose: (closed: Watch) => void) => Watch} make
+   */
   #keep(make) {
     const watch = make((closed) => this.#watches.delete(closed));
     this.#watches.add(watch);
     return watch;
   }
 
+  /** @param {RequestOptions} [options] @param {string[]} parts */
   async #path({ projectId = this.#projectId } = {}, ...parts) {
     const project = projectId ?? (await this.#first());
     return ['/api/v1/projects', project, 'agent-runs', ...parts]
@@ -159,13 +171,22 @@ export class RunClient {
     return projects[0].id;
   }
 
+  /** @param {RunState} run */
   #learn(run) {
     this.#server.clock.learn(run?.server_time);
     return run;
   }
 }
 
+/** @param {unknown} id @param {'run'|'project'} what */
+function canonical(id, what) {
+  if (typeof id !== 'string') throw new TypeError(`expected the id of a ${what}, got ${id}`);
+  return id.toLowerCase();
+}
+
+/** @param {string | URL | undefined} url @param {string | undefined} here */
 function originOf(url, here) {
-  if (url === undefined && here === undefined) throw new TypeError('expected url, for there is no page of a server');
-  return new URL(url ?? here, here).origin;
+  const address = url ?? here;
+  if (address === undefined) throw new TypeError('expected url, for there is no page of a server');
+  return new URL(address, here).origin;
 }

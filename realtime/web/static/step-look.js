@@ -25,7 +25,7 @@ export function cardAttributes(step, name) {
     progress: String(step.progress_pct),
     chip,
     paused: present(chip !== null),
-    label: (step.retry_at ? waiting(step) : step.progress_label) || null,
+    label: (step.retry_at ? waiting(step, step.retry_at) : step.progress_label) || null,
     message: (status === 'complete' ? origin(step) : step.error_message) || null,
     attempt: step.attempt > 0 ? String(step.attempt) : null,
     cached: present(step.cached),
@@ -34,23 +34,31 @@ export function cardAttributes(step, name) {
   };
 }
 
+/** @param {boolean} fact */
 function present(fact) {
   return fact ? '' : null;
 }
 
-/** What stands for the status, where that says too little. */
+/** What stands for the status, where that says too little. @param {StepState} step */
 function chipOf(step) {
   if (step.status === 'cancelled') return 'Cancelled';
   if (step.retry_at) return 'Waiting';
   return step.stalled ? 'Stalled' : null;
 }
 
-function waiting({ progress_label: label, retry_at: at, reason }) {
+/**
+ * `Attempt 1 failed, trying again at 9:30:05 AM: no answer`: a label's `in 5 s` would not count down.
+ * @param {StepState} step
+ * @param {string} at when another attempt begins
+ */
+function waiting({ progress_label: label, reason }, at) {
   const begins = new Date(at);
-  const time = Number.isNaN(begins.getTime()) ? '' : ` (at ${begins.toLocaleTimeString()})`;
-  return `${label ?? ''}${time}: ${reason ?? ''}`;
+  if (Number.isNaN(begins.getTime())) return `${label ?? ''}: ${reason ?? ''}`;
+  const failed = (label ?? '').split(', trying again')[0];
+  return `${failed}, trying again at ${begins.toLocaleTimeString()}: ${reason ?? ''}`;
 }
 
+/** @param {StepState} step */
 function origin({ reused, cached }) {
   if (reused) return REUSED;
   return cached ? CACHED : null;

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 BIG = "x" * 30_000
 MANY = 40
 """With so many big events no buffer on the way holds the log, nor does a tail."""
-STEP_S = 10.0
+STEP_S = 30.0
 """Within so many seconds must happen what a test waits for."""
 
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LABELS = ("Reading", 'Größe, 見出し, 🎉 \u2028 \\ " \x00', "\r\n\ndata: x\nid: 9\n\n", "x" * 70_000, "語" * 25_000)
 """What events say: small and beyond 64 KiB, of every length of a character in UTF-8, and what SSE itself says."""
-STEP_S = 10.0
+STEP_S = 30.0
 """Within so many seconds must happen what a test waits for."""
 
 

@@ -26,7 +26,7 @@ pytestmark = [
     pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"]),
 ]
 
-STEP_S = 10.0
+STEP_S = 30.0
 """Within so many seconds must happen what a test waits for."""
 
 

@@ -1,8 +1,8 @@
 /** Everything that `run-client.d.ts` declares, used: this compiles, and the lines that must not are marked. */
 import {
   RequestError, RunClient, WatchEndedError, applyEvent, emptyState,
-  type Connection, type Ending, type ProjectWatch, type RunEvent, type RunReset, type RunState, type RunSummary,
-  type RunWatch,
+  type Connection, type Ending, type ProjectWatch, type ResetPart, type RunEvent, type RunReset, type RunState,
+  type RunSummary, type RunWatch, type WatchOptions,
 } from '../../../realtime/web/static/run-client.js';
 
 const own = new RunClient();
@@ -30,17 +30,24 @@ async function follow(client: RunClient): Promise<Ending | null> {
   return watch.ended;
 }
 
+function again(client: RunClient, before: RunWatch): RunWatch {
+  const known: WatchOptions = { after: before.cursor };
+  // @ts-expect-error an event id is a number
+  client.watch(before.runId, { after: '7' });
+  return client.watch(before.runId, known);
+}
+
 function forget(reset: RunReset): RunState {
   return reset.state;
 }
 
-function take(event: RunEvent): RunState {
+function take(event: RunEvent | ResetPart): RunState {
   return applyEvent(emptyState(event.run_id), event);
 }
 
 function listen(watch: RunWatch): void {
   watch.addEventListener('state', ({ detail }) => console.log(detail.status, detail.steps.length));
-  watch.addEventListener('event', ({ detail }) => console.log(detail.id, detail.payload['progress_pct']));
+  watch.addEventListener('event', ({ detail }) => console.log(detail.id.toFixed(), detail.payload['progress_pct']));
   watch.addEventListener('reset', ({ detail }) => console.log(detail.cursor));
   watch.addEventListener('malformed', ({ detail }) => console.log(detail.reason, detail.data));
   watch.addEventListener('ended', ({ detail }) => console.log(detail.reason === 'gone', detail.message));
@@ -75,7 +82,7 @@ async function ask(client: RunClient): Promise<RunState | null> {
   }
 }
 
-console.log(url, now, follow(own), ask(elsewhere), list(named, []), listen(own.watch('r1')));
+console.log(url, now, follow(own), ask(elsewhere), list(named, []), listen(own.watch('r1')), again(own, own.watch('r1')));
 
 import type { AgentRun } from '../../../realtime/web/static/agent-run.js';
 import '../../../realtime/web/static/agent-status-card.js';

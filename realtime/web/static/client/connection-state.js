@@ -2,11 +2,15 @@
  * How a watch is connected, since when and why not: what of its `Connection` is not counted anew each time.
  *
  * @typedef {import('../run-client.js').Connection} Connection
+ * @typedef {import('./link.js').Outage} Outage
  */
 export class ConnectionState {
   #now;
+  /** @type {Connection['state']} */
   #state = 'connecting';
+  /** @type {?number} */
   #since;
+  /** @type {Connection['reason']} */
   #reason = null;
 
   /** @param {() => number} now milliseconds since 1970 */
@@ -20,7 +24,7 @@ export class ConnectionState {
     return { state: this.#state, since: this.#since, reason: this.#reason };
   }
 
-  /** There is no connection; another will come. @param {{offline: boolean, draining: boolean}} loss */
+  /** There is no connection; another will come. @param {Outage} outage */
   lose({ offline, draining }) {
     if (draining) this.#reason = 'draining';
     this.become(offline ? 'offline' : 'reconnecting');

@@ -4,26 +4,28 @@
  * @typedef {import('../run-client.js').Ending} Ending
  */
 
+/** @type {Ending} */
+export const FINISHED = Object.freeze({ reason: 'finished', code: '', message: '' });
+
+/** @type {Partial<Record<string, Ending['reason']>>} */
 const REASONS = {
   NOT_AUTHENTICATED: 'forbidden',
   FORBIDDEN: 'forbidden',
   RUN_NOT_FOUND: 'gone',
-  PROJECT_NOT_FOUND: 'gone',
-  INVALID_ID: 'gone',
   BAD_FRAME: 'gone',
 };
+/** @type {Ending} */
+const NO_RUN = { reason: 'gone', code: 'RUN_NOT_FOUND', message: 'There is no such run.' };
+/** @type {Partial<Record<number, Ending>>} */
 const BY_STATUS = {
-  400: { code: 'RUN_NOT_FOUND', message: 'There is no such run.' },
-  401: { code: 'NOT_AUTHENTICATED', message: 'You are not signed in.' },
-  403: { code: 'FORBIDDEN', message: 'You may not watch this run.' },
-  404: { code: 'RUN_NOT_FOUND', message: 'There is no such run.' },
+  400: NO_RUN,
+  401: { reason: 'forbidden', code: 'NOT_AUTHENTICATED', message: 'You are not signed in.' },
+  403: { reason: 'forbidden', code: 'FORBIDDEN', message: 'You may not watch this run.' },
+  404: NO_RUN,
 };
 
-/** @type {Ending} */
-export const FINISHED = Object.freeze({ reason: 'finished', code: '', message: '' });
-
 /**
- * What a server's refusal means for watching.
+ * What a server's refusal by a code means for watching.
  * @param {{code: string, message: string}} refused
  * @returns {?Ending} null: it may be otherwise later
  */
@@ -33,13 +35,32 @@ export function refusal({ code, message }) {
 }
 
 /**
- * What the status of an answer means for the stream of a run that it refuses.
+ * What its refusal by the status of an answer means.
+ * @param {number} status
+ * @returns {?Ending} null: it may be otherwise later
+ */
+export function refusalByStatus(status) {
+  return BY_STATUS[status] ?? null;
+}
+
+/**
+ * What a status other than 200 means for the stream of a run.
  * @param {number} status
  * @returns {?Ending} null: it may be otherwise later
  */
 export function endingByStatus(status) {
-  if (status === 204) return FINISHED;
-  return BY_STATUS[status] === undefined ? null : refusal(BY_STATUS[status]);
+  return status === 204 ? FINISHED : refusalByStatus(status);
+}
+
+/**
+ * What an id means that can be none's.
+ * @param {'run'|'project'} what
+ * @param {string} id
+ * @returns {Ending}
+ */
+export function invalidId(what, id) {
+  const message = `There is no ${what} “${id.slice(0, 40)}”: the id of a ${what} is a UUID.`;
+  return { reason: 'gone', code: 'INVALID_ID', message };
 }
 
 /** A watch that is iterated ended with `forbidden` or `gone`. */

@@ -51,6 +51,7 @@ export class EventSourceStream {
   }
 
   async #askWhy() {
+    /** @type {RequestInit} */
     const asked = { method: 'HEAD', credentials: 'include', cache: 'no-store' };
     try {
       return endingByStatus((await this.#server.env.fetch(this.#url, asked)).status);

@@ -23,6 +23,7 @@ export class FetchStream {
     this.#server = server;
     this.#link = link;
     this.#messages = messages;
+    /** @type {Record<string, string>} */
     const headers = { Accept: EVENT_STREAM };
     if (token !== null) headers.Authorization = `Bearer ${token}`;
     const cursor = viewer.folded();
@@ -35,6 +36,7 @@ export class FetchStream {
     this.#left.abort();
   }
 
+  /** @param {string} url @param {Record<string, string>} headers */
   async #read(url, headers) {
     const { signal } = this.#left;
     let report = () => this.#link.lost();
@@ -50,9 +52,10 @@ export class FetchStream {
     if (!signal.aborted) report();
   }
 
+  /** @param {Response} answer */
   async #follow(answer) {
     const { signal } = this.#left;
-    if (signal.aborted) return;
+    if (signal.aborted || answer.body === null) return;
     this.#messages.begin();
     const parser = new SseParser((message) => {
       if (message.type === 'message' && !signal.aborted) this.#messages.receive(message);
@@ -67,6 +70,7 @@ export class FetchStream {
     }
   }
 
+  /** @param {Response} answer */
   async #refused(answer) {
     const ending = endingByStatus(answer.status);
     if (ending === null) return () => this.#link.lost();

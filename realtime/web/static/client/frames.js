@@ -2,6 +2,9 @@
  * What arrives on either wire, checked before anything acts on it. Pure.
  *
  * @typedef {import('../run-client.js').RunEvent} RunEvent
+ * @typedef {import('../run-client.js').ResetPart} ResetPart
+ *
+ * @typedef {Record<string, any>} Frame a JSON object of which nothing is known yet
  */
 
 /** What arrived is not what the protocol says; `data` is the beginning of it. */
@@ -14,15 +17,17 @@ export class MalformedFrameError extends Error {
   }
 
   /**
-   * @param {Error} error what was thrown when `data` was applied
+   * @param {unknown} error what was thrown when `data` was applied
    * @param {any} data
    * @returns {MalformedFrameError}
    */
   static from(error, data) {
-    return error instanceof MalformedFrameError ? error : new MalformedFrameError(error.message, data);
+    if (error instanceof MalformedFrameError) return error;
+    return new MalformedFrameError(error instanceof Error ? error.message : String(error), data);
   }
 }
 
+/** @type {Record<string, Record<string, string>>} */
 const STEP_FIELDS = {
   queued: { step_id: 'string', agent_type: 'string', position: 'number' },
   running: { step_id: 'string', progress_pct: 'number' },
@@ -30,12 +35,13 @@ const STEP_FIELDS = {
   error: { step_id: 'string', message: 'string' },
 };
 
+/** @param {unknown} value */
 const isObject = (value) => value !== null && typeof value === 'object' && !Array.isArray(value);
 
 /**
  * The object in a frame.
  * @param {any} data what the browser handed over
- * @returns {Object<string, any>}
+ * @returns {Frame}
  * @throws {MalformedFrameError} it is not the JSON text of an object
  */
 export function parseFrame(data) {
@@ -51,7 +57,7 @@ export function parseFrame(data) {
 
 /**
  * True for the sign of life that is no event of a run.
- * @param {Object<string, any>} frame
+ * @param {Frame} frame
  */
 export function isHeartbeat(frame) {
   return frame.type === 'heartbeat';
@@ -59,13 +65,14 @@ export function isHeartbeat(frame) {
 
 /**
  * The event in a frame, with every field that folding reads.
- * @param {Object<string, any>} frame
+ * @param {Frame} frame
  * @param {string} runId the run it has to be about
  * @param {?number} id null: it has none, as the parts of a reset over SSE
- * @returns {RunEvent}
+ * @returns {RunEvent | ResetPart}
  * @throws {MalformedFrameError}
  */
 export function eventFrom(frame, runId, id) {
+  /** @param {string} reason */
   const refuse = (reason) => {
     throw new MalformedFrameError(reason, JSON.stringify(frame));
   };

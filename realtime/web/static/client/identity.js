@@ -1,13 +1,17 @@
 /**
  * Who asks: nobody by name where the browser's cookie says it, else whom a token names. One for each connection and
  * each request, because each may be refused by itself.
+ *
+ * @typedef {import('../run-client.js').RunClientOptions['token']} TokenSource
  */
 export class Identity {
   #source;
+  /** @type {?string} */
   #token = null;
+  /** @type {?string} */
   #refused = null;
 
-  /** @param {undefined|string|((why: {refused: boolean}) => string|Promise<string>)} source */
+  /** @param {TokenSource} source */
   constructor(source) {
     this.#source = source;
   }

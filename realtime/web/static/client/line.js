@@ -8,10 +8,10 @@
  *
  * @typedef {object} Server
  * @property {string} url its origin
- * @property {any} token as the application gave it
+ * @property {import('./identity.js').TokenSource} token as the application gave it
  * @property {?string} clientId
  * @property {import('./server-clock.js').ServerClock} clock
- * @property {any} env
+ * @property {import('./environment.js').Environment} env
  */
 import { SocketCarrier } from './socket-carrier.js';
 import { StreamCarrier } from './stream-carrier.js';
@@ -28,11 +28,13 @@ export class Line {
   #paused = new Set();
   /** @type {Set<ProjectViewer>} */
   #projects = new Set();
+  /** @type {SocketCarrier | StreamCarrier} */
   #carrier;
-  /** A WebSocket that is tried beside SSE. */
+  /** @type {?SocketCarrier} a WebSocket that is tried beside SSE */
   #trial = null;
   #trialAt = 0;
   #misses = 0;
+  /** @type {(() => void)[]} */
   #stopListening = [];
 
   /** @param {Server} server */
@@ -48,7 +50,7 @@ export class Line {
     return this.#carrier.transport;
   }
 
-  /** Follow a run from the viewer's cursor; again, where it is followed already. */
+  /** Follow a run from the viewer's cursor; again, where it is followed already. @param {RunViewer} viewer */
   follow(viewer) {
     this.#paused.delete(viewer);
     this.#viewers.add(viewer);
@@ -56,13 +58,14 @@ export class Line {
     this.#carrier.follow(viewer);
   }
 
-  /** Follow nothing for the viewer until it asks again. */
+  /** Follow nothing for the viewer until it asks again. @param {RunViewer} viewer */
   pause(viewer) {
     this.#viewers.delete(viewer);
     this.#paused.add(viewer);
     this.#carrier.leave(viewer);
   }
 
+  /** @param {RunViewer} viewer */
   leave(viewer) {
     this.#viewers.delete(viewer);
     this.#paused.delete(viewer);
@@ -70,20 +73,21 @@ export class Line {
     this.#closeIfUnused();
   }
 
-  /** List the runs of a project. */
+  /** List the runs of a project. @param {ProjectViewer} viewer */
   followProject(viewer) {
     this.#projects.add(viewer);
     this.#listen();
     this.#carrier.followProject(viewer);
   }
 
+  /** @param {ProjectViewer} viewer */
   leaveProject(viewer) {
     this.#projects.delete(viewer);
     this.#carrier.leaveProject(viewer);
     this.#closeIfUnused();
   }
 
-  /** The viewer has handled more. */
+  /** The viewer has handled more. @param {RunViewer} viewer */
   ack(viewer) {
     this.#carrier.ack(viewer);
   }
@@ -128,9 +132,10 @@ export class Line {
 
   #socket() {
     const isTrial = () => socket === this.#trial;
+    /** @type {SocketCarrier} */
     const socket = new SocketCarrier(this.#server, {
       welcomed: () => {
-        if (isTrial()) this.#adopt();
+        if (isTrial()) this.#adopt(socket);
         for (const viewer of [...this.#paused]) viewer.streaming();
       },
       unconnected: (loss) => {
@@ -156,21 +161,28 @@ export class Line {
     if (this.transport === 'sse' && this.#trial === null && now >= this.#trialAt) this.#try(now + WEBSOCKET_AGAIN_MS);
   }
 
-  /** WebSockets that bring nothing may be tried again as soon as HTTP does; those that keep breaking may not. */
-  #judge({ brought, attempts, waitMs }) {
-    this.#misses = brought ? 0 : this.#misses + 1;
+  /**
+   * WebSockets that bring nothing may be tried again as soon as HTTP does; those that keep breaking may not.
+   * @param {Loss} loss
+   */
+  #judge(loss) {
+    this.#misses = loss.brought ? 0 : this.#misses + 1;
     const now = this.#server.env.now();
-    if (this.#misses >= MISSES_BEFORE_SSE) this.#fallBack(now, { attempts, waitMs });
-    else if (attempts >= FAILURES_BEFORE_SSE) this.#fallBack(now + WEBSOCKET_AGAIN_MS, { attempts, waitMs });
+    if (this.#misses >= MISSES_BEFORE_SSE) this.#fallBack(now, loss);
+    else if (loss.attempts >= FAILURES_BEFORE_SSE) this.#fallBack(now + WEBSOCKET_AGAIN_MS, loss);
   }
 
+  /** @param {number} trialAt @param {Loss} [before] */
   #fallBack(trialAt, before) {
     this.#trialAt = trialAt;
     this.#misses = 0;
     this.#carryBy(this.#streams(), before);
   }
 
-  /** Where nothing at all could be reached, `nextAt` is now: what that says of WebSockets is nothing. */
+  /**
+   * Where nothing at all could be reached, `nextAt` is now: what that says of WebSockets is nothing.
+   * @param {number} nextAt
+   */
   #try(nextAt) {
     if (this.#trialAt === Infinity) return;
     this.#trialAt = nextAt;
@@ -184,13 +196,13 @@ export class Line {
     this.#trial = null;
   }
 
-  /** What was tried works: it carries everything from now on. */
-  #adopt() {
-    const socket = this.#trial;
+  /** What was tried works: it carries everything from now on. @param {SocketCarrier} socket */
+  #adopt(socket) {
     this.#trial = null;
     this.#carryBy(socket);
   }
 
+  /** @param {SocketCarrier | StreamCarrier} carrier @param {Loss} [before] */
   #carryBy(carrier, before) {
     this.#carrier.close();
     this.#carrier = carrier;

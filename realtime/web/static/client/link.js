@@ -3,9 +3,13 @@
  *
  * @typedef {import('../run-client.js').Ending} Ending
  *
+ * @typedef {object} LinkConnection
+ * @property {() => void} close
+ * @property {() => void} [ping] have the server say something
+ *
  * @typedef {object} LinkOwner
- * @property {(token: ?string, link: Link) => ?{close(): void}} dial open a connection, which reports to the link
- *   until it is closed or has reported its end; null: the link was closed instead
+ * @property {(token: ?string, link: Link) => ?LinkConnection} dial open a connection, which reports to the link until
+ *   it is closed or has reported its end; null: the link was closed instead
  * @property {(loss: Loss) => void} lost the connection is gone; another is opened after `waitMs`
  * @property {() => void} retrying the wait for that is cut short
  * @property {(ending: Ending) => void} ended there will be no other
@@ -16,6 +20,8 @@
  * @property {boolean} draining the server said that it restarts
  * @property {number} attempts in a row without progress
  * @property {number} waitMs until the next
+ *
+ * @typedef {Pick<Loss, 'offline'|'draining'>} Outage a loss as the viewers are told of it
  */
 
 const FIRST_SIGN_MS = 10_000;
@@ -23,6 +29,7 @@ const ANSWER_MS = 5_000;
 const HEARTBEAT_S = 15;
 const SILENT_HEARTBEATS = 3;
 const OFFLINE_AFTER_ATTEMPTS = 4;
+/** @type {Ending} */
 const NO_TOKEN = { reason: 'forbidden', code: 'NOT_AUTHENTICATED', message: 'There is no token to sign in with.' };
 
 /** What a link does: nothing, wait to open, open, be open. */
@@ -37,22 +44,24 @@ export class Link {
   #backoff;
   #env;
   #phase = IDLE;
+  /** @type {?LinkConnection} */
   #connection = null;
-  /** The one timer: until the silence is too long while connected, until the next attempt while not. */
+  /** @type {?number} the one timer: until the silence is too long while connected, until the next attempt while not */
   #timer = null;
   #heardAt = 0;
   #doubted = false;
   #silenceMs = HEARTBEAT_S * SILENT_HEARTBEATS * 1000;
+  /** @type {?number} */
   #drainingMs = null;
   #denied = NO_TOKEN;
-  /** Another one for each attempt, so that a token that comes late for one is not used for the next. */
+  /** @type {?object} another for each attempt, so that a token that comes late for one is not used for the next */
   #attempt = null;
 
   /**
    * @param {LinkOwner} owner
    * @param {import('./identity.js').Identity} identity
    * @param {import('./pacing.js').Backoff} backoff
-   * @param {any} env
+   * @param {import('./environment.js').Environment} env
    */
   constructor(owner, identity, backoff, env) {
     this.#owner = owner;
@@ -83,7 +92,7 @@ export class Link {
 
   /** There is reason to believe in the network: do not wait any longer, nor for what has been silent for too long. */
   hurry() {
-    if (this.#phase === OPEN && this.#env.now() - this.#heardAt >= this.#silenceMs) this.#abandon();
+    if (this.#phase === OPEN && this.#env.now() - this.#heardAt >= this.#silenceMs) this.abandon();
     if (this.#phase !== WAITING) return;
     this.#owner.retrying();
     this.#dial();
@@ -93,8 +102,8 @@ export class Link {
   doubt() {
     if (this.#phase !== OPEN) return;
     this.#doubted = true;
-    this.#connection.ping();
-    this.#setTimer(ANSWER_MS, () => (this.#doubted ? this.#abandon() : this.#listen(this.#silenceMs)));
+    this.#connection?.ping?.();
+    this.#setTimer(ANSWER_MS, () => (this.#doubted ? this.abandon() : this.#listen(this.#silenceMs)));
   }
 
   /** True while there is no connection and none is being opened. */
@@ -131,16 +140,23 @@ export class Link {
     this.#backoff.reset();
   }
 
-  /** It says: a quiet server says something every so many seconds. */
+  /** It says: a quiet server says something every so many seconds. @param {number} seconds */
   pace(seconds) {
     if (!(seconds > 0)) return;
     this.#silenceMs = seconds * SILENT_HEARTBEATS * 1000;
     this.#watch(this.#silenceMs);
   }
 
-  /** It says: the server will restart; come back after this time. */
+  /** It says: the server will restart; come back after this time. @param {number} milliseconds */
   draining(milliseconds) {
     this.#drainingMs = milliseconds;
+  }
+
+  /** It says: what it brings is of no use, where another may bring better. */
+  abandon() {
+    if (this.#phase === IDLE) return;
+    this.#connection?.close();
+    this.lost();
   }
 
   /** It says: gone; worth trying again. */
@@ -155,7 +171,7 @@ export class Link {
     this.#owner.lost({ brought, offline: this.offline, draining, attempts, waitMs });
   }
 
-  /** It says: the server does not let this user in. Another token may help. */
+  /** It says: the server does not let this user in. Another token may help. @param {Ending} ending */
   denied(ending) {
     if (!this.#identity.refuse()) {
       this.ended(ending);
@@ -165,7 +181,7 @@ export class Link {
     this.lost();
   }
 
-  /** It says: there is no sense in another. */
+  /** It says: there is no sense in another. @param {Ending} ending */
   ended(ending) {
     this.#connection = null;
     this.close();
@@ -183,6 +199,7 @@ export class Link {
     this.#watch(FIRST_SIGN_MS);
     const attempt = {};
     this.#attempt = attempt;
+    /** @type {<T>(then: (value: T) => void) => (value: T) => void} */
     const ifWanted = (then) => (value) => this.#attempt === attempt && then(value);
     this.#identity.token().then(
       ifWanted((token) => (token === null ? this.ended(this.#denied) : this.#connect(token))),
@@ -190,33 +207,35 @@ export class Link {
     );
   }
 
+  /** @param {?string} token */
   #connect(token) {
     this.#watch(FIRST_SIGN_MS);
     this.#connection = this.#owner.dial(token, this);
   }
 
+  /** @param {number} ms */
   #wait(ms) {
     this.#phase = WAITING;
     this.#setTimer(ms, () => this.#dial());
   }
 
+  /** @param {number} ms */
   #watch(ms) {
     this.#heardAt = this.#env.now();
     this.#setTimer(ms, () => this.#listen(ms));
   }
 
-  /** What arrives only moves `heardAt`: a timer for each of many messages would cost more than they do. */
+  /**
+   * What arrives only moves `heardAt`: a timer for each of many messages would cost more than they do.
+   * @param {number} ms
+   */
   #listen(ms) {
     const silentMs = this.#env.now() - this.#heardAt;
-    if (silentMs >= ms) this.#abandon();
+    if (silentMs >= ms) this.abandon();
     else this.#setTimer(Math.min(ms, ms - silentMs), () => this.#listen(ms));
   }
 
-  #abandon() {
-    this.#connection?.close();
-    this.lost();
-  }
-
+  /** @param {number} ms @param {() => void} callback */
   #setTimer(ms, callback) {
     this.#env.clearTimeout(this.#timer);
     this.#timer = this.#env.setTimeout(callback, ms);

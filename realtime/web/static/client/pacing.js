@@ -40,13 +40,14 @@ export class Backoff {
 export class AckPacer {
   #send;
   #timers;
+  /** @type {?number} */
   #timer = null;
   #newest = 0;
   #sent = 0;
 
   /**
    * @param {(eventId: number) => void} send
-   * @param {{setTimeout: Function, clearTimeout: Function}} timers
+   * @param {Pick<import('./environment.js').Environment, 'setTimeout'|'clearTimeout'>} timers
    */
   constructor(send, timers) {
     this.#send = send;

@@ -1,20 +1,23 @@
 /**
  * The projects whose runs are listed over one socket, as many as the server allows.
  *
+ * @typedef {import('./frames.js').Frame} Frame
  * @typedef {import('./project-watch.js').ProjectViewer} ProjectViewer
+ * @typedef {import('./followed.js').Followed<ProjectViewer>} Project
  */
+import { askedWith, tell, viewersOf } from './followed.js';
 import { MalformedFrameError } from './frames.js';
 
 export class ProjectSubscriptions {
   #send;
   #fit;
-  /** @type {Map<string, {viewers: Set<ProjectViewer>, ref: ?string}>} by project id */
+  /** @type {Map<string, Project>} by project id */
   #projects = new Map();
   #limit = 0;
   #refs = 0;
 
   /**
-   * @param {(frame: object) => void} send
+   * @param {(frame: Frame) => void} send
    * @param {() => void} fit `count` is another
    */
   constructor(send, fit) {
@@ -27,11 +30,11 @@ export class ProjectSubscriptions {
     return [...this.#projects.values()].filter(({ ref }) => ref !== null).length;
   }
 
-  /** @returns {ProjectViewer[]} */
   get viewers() {
-    return [...this.#projects.values()].flatMap(({ viewers }) => [...viewers]);
+    return viewersOf(this.#projects);
   }
 
+  /** @param {ProjectViewer} viewer */
   add(viewer) {
     const project = this.#projects.get(viewer.projectId) ?? { viewers: new Set(), ref: null };
     this.#projects.set(viewer.projectId, project);
@@ -39,6 +42,7 @@ export class ProjectSubscriptions {
     if (this.#limit > 0) this.#watch(viewer.projectId, project);
   }
 
+  /** @param {ProjectViewer} viewer */
   remove(viewer) {
     const project = this.#projects.get(viewer.projectId);
     if (!project?.viewers.delete(viewer) || project.viewers.size > 0) return;
@@ -62,10 +66,11 @@ export class ProjectSubscriptions {
 
   /**
    * A control frame, which may be about something else.
+   * @param {Frame} frame
    * @throws {MalformedFrameError}
    */
   control(frame) {
-    const project = this.#projects.get(frame.project_id) ?? this.#asked(frame.ref);
+    const project = this.#projects.get(frame.project_id) ?? askedWith(this.#projects, frame.ref);
     if (project === undefined) return;
     const { op, runs, run } = frame;
     if (op === 'project') {
@@ -76,6 +81,7 @@ export class ProjectSubscriptions {
     if (op === 'error') this.#refuse(project);
   }
 
+  /** @param {string} projectId @param {Project} project */
   #watch(projectId, project) {
     if (project.ref === null && this.count >= this.#limit) {
       this.#refuse(project);
@@ -87,11 +93,7 @@ export class ProjectSubscriptions {
     this.#send({ op: 'watch_project', ref: project.ref, project_id: projectId });
   }
 
-  #asked(ref) {
-    return [...this.#projects.values()].find((project) => project.ref !== null && project.ref === ref);
-  }
-
-  /** Why does not matter: REST answers the same question, and says it better. */
+  /** Why does not matter: REST answers the same question, and says it better. @param {Project} project */
   #refuse(project) {
     project.ref = null;
     this.#fit();
@@ -99,14 +101,11 @@ export class ProjectSubscriptions {
   }
 }
 
+/** @param {any} run */
 const isRun = (run) => typeof run?.id === 'string';
 
+/** @param {any} value @param {boolean} fits @param {Frame} frame */
 function checked(value, fits, frame) {
   if (!fits) throw new MalformedFrameError(`expected ${frame.op} with the runs of a project`, JSON.stringify(frame));
   return value;
-}
-
-/** A viewer may leave when it is told. */
-function tell({ viewers }, what) {
-  for (const viewer of [...viewers]) what(viewer);
 }

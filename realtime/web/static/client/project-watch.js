@@ -1,6 +1,7 @@
 /**
  * The newest runs of a project, kept as they are: what `client.watchProject` gives. `run-client.d.ts` has the contract.
  *
+ * @typedef {import('../run-client.js').ProjectWatch} Contract
  * @typedef {import('../run-client.js').RunSummary} RunSummary
  * @typedef {import('../run-client.js').Ending} Ending
  *
@@ -11,20 +12,24 @@
  * @property {() => void} unavailable nobody will tell; ask
  * @property {(ending: Ending) => void} refused
  */
+import { invalidId, refusalByStatus } from './endings.js';
+import { RequestError } from './requests.js';
 import { summaryOf } from './run-summary.js';
+import { isUuid } from './uuid.js';
 
 const MOST_RUNS = 20;
 const ASK_EVERY_MS = 5_000;
-const ENDINGS = { 401: 'forbidden', 403: 'forbidden', 400: 'gone', 404: 'gone' };
 
+/** @implements {Contract} */
 export class ProjectWatch extends EventTarget {
   #line;
   #requests;
   #env;
   #onClose;
   #runs;
-  /** The loop that asks; null: none, the server tells. */
+  /** @type {?object} the loop that asks; null: none, the server tells */
   #asking = null;
+  /** @type {?number} */
   #timer = null;
   #closed = false;
 
@@ -33,7 +38,7 @@ export class ProjectWatch extends EventTarget {
    * @param {readonly RunSummary[]} runs what is known already
    * @param {import('./line.js').Line} line
    * @param {import('./requests.js').Requests} requests
-   * @param {any} env
+   * @param {import('./environment.js').Environment} env
    * @param {(watch: ProjectWatch) => void} onClose
    */
   constructor(projectId, runs, line, requests, env, onClose) {
@@ -44,7 +49,8 @@ export class ProjectWatch extends EventTarget {
     this.#requests = requests;
     this.#env = env;
     this.#onClose = onClose;
-    line.followProject(this.#viewer);
+    if (isUuid(projectId)) line.followProject(this.#viewer);
+    else queueMicrotask(() => this.#end(invalidId('project', projectId)));
   }
 
   get projectId() {
@@ -63,6 +69,7 @@ export class ProjectWatch extends EventTarget {
     this.#onClose(this);
   }
 
+  /** @type {ProjectViewer} */
   #viewer = {
     projectId: '',
     told: (runs) => {
@@ -85,29 +92,33 @@ export class ProjectWatch extends EventTarget {
     this.#env.clearTimeout(this.#timer);
   }
 
-  /** Nobody looks at a page that is hidden. */
+  /** Nobody looks at a page that is hidden. @param {object} loop */
   async #ask(loop) {
     if (!this.#env.hidden()) await this.#askNow(loop);
     if (this.#asking === loop) this.#timer = this.#env.setTimeout(() => this.#ask(loop), ASK_EVERY_MS);
   }
 
+  /** @param {object} loop */
   async #askNow(loop) {
     try {
       const path = `/api/v1/projects/${encodeURIComponent(this.projectId)}/agent-runs?limit=${MOST_RUNS}`;
       const { runs } = await this.#requests.get(path);
       if (this.#asking === loop) this.#become(runs.map(summaryOf));
     } catch (error) {
-      const reason = ENDINGS[error.status];
-      if (reason === undefined || this.#asking !== loop) return;
-      this.#end({ reason, code: error.code, message: error.message });
+      if (!(error instanceof RequestError) || this.#asking !== loop) return;
+      const { status, code, message } = error;
+      const ending = refusalByStatus(status);
+      if (ending !== null) this.#end({ ...ending, code, message });
     }
   }
 
+  /** @param {RunSummary} run */
   #with(run) {
     const known = this.#runs.some(({ id }) => id === run.id);
     return known ? this.#runs.map((other) => (other.id === run.id ? run : other)) : [run, ...this.#runs];
   }
 
+  /** @param {readonly RunSummary[]} runs */
   #become(runs) {
     const next = newest(runs);
     if (JSON.stringify(next) === JSON.stringify(this.#runs)) return;
@@ -115,18 +126,22 @@ export class ProjectWatch extends EventTarget {
     this.#emit('runs', next);
   }
 
+  /** @param {Ending} ending */
   #end(ending) {
     if (this.#closed) return;
     this.close();
     this.#emit('ended', ending);
   }
 
+  /** @param {string} type @param {unknown} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
 
+/** @param {readonly RunSummary[]} runs */
 function newest(runs) {
+  /** @param {RunSummary} run */
   const when = ({ created_at }) => Date.parse(created_at);
   return [...runs].sort((a, b) => when(b) - when(a)).slice(0, MOST_RUNS);
 }

@@ -1,7 +1,12 @@
-/** Requests to the server's REST API: with the session's cookie on its own pages, with a token elsewhere. */
+/**
+ * Requests to the server's REST API: with the session's cookie on its own pages, with a token elsewhere.
+ *
+ * @typedef {{method?: string, headers?: Record<string, string>, body?: string | FormData, withinMs?: number}} Wanted
+ */
 import { Identity } from './identity.js';
 
 const LONGEST_MS = 20_000;
+const LONGEST_UPLOAD_MS = 300_000;
 
 /** The server refused, or could not be reached within 20 s (`status` 0); `message` is for people. */
 export class RequestError extends Error {
@@ -25,7 +30,7 @@ export class Requests {
   #answered;
 
   /**
-   * @param {import('./line.js').Server} server
+   * @param {Pick<import('./line.js').Server, 'url'|'token'|'env'>} server
    * @param {() => void} answered the server, and not only something before it, has answered
    */
   constructor(server, answered) {
@@ -54,6 +59,17 @@ export class Requests {
     return this.#ask(path, { method: 'POST', headers, body: JSON.stringify(body) });
   }
 
+  /**
+   * @param {string} path
+   * @param {FormData} form its files may take 300 s
+   * @returns {Promise<any>} the JSON answer
+   * @throws {RequestError}
+   */
+  upload(path, form) {
+    return this.#ask(path, { method: 'POST', body: form, withinMs: LONGEST_UPLOAD_MS });
+  }
+
+  /** @param {string} path @param {Wanted} options */
   async #ask(path, options) {
     const identity = new Identity(this.#server.token);
     let answer = await this.#send(path, options, await this.#tokenOf(identity));
@@ -68,13 +84,15 @@ export class Requests {
     throw new RequestError(status, String(body?.error ?? ''), message, ok || status >= 500);
   }
 
-  async #send(path, options, token) {
+  /** @param {string} path @param {Wanted} options @param {?string} token */
+  async #send(path, { withinMs = LONGEST_MS, ...options }, token) {
     const { url, env } = this.#server;
     const headers = token === null ? options.headers : { ...options.headers, Authorization: `Bearer ${token}` };
     const late = new AbortController();
+    /** @type {RequestInit} */
     const wanted = { credentials: 'same-origin', ...options, headers, signal: late.signal };
     try {
-      return await this.#inTime(read(env.fetch(`${url}${path}`, wanted)));
+      return await this.#inTime(read(env.fetch(`${url}${path}`, wanted)), withinMs);
     } catch {
       late.abort();
       const message = 'The server could not be reached. Check the connection and try again.';
@@ -82,6 +100,7 @@ export class Requests {
     }
   }
 
+  /** @param {Identity} identity */
   async #tokenOf(identity) {
     if (!identity.byToken) return null;
     try {
@@ -91,12 +110,19 @@ export class Requests {
     }
   }
 
-  /** What was promised, unless that takes too long. */
-  async #inTime(promised) {
+  /**
+   * What was promised, unless that takes too long.
+   * @template T
+   * @param {Promise<T>} promised
+   * @returns {Promise<T>}
+   */
+  async #inTime(promised, withinMs = LONGEST_MS) {
     const { env } = this.#server;
-    let timer;
+    /** @type {?number} */
+    let timer = null;
+    /** @type {Promise<never>} */
     const late = new Promise((_, reject) => {
-      timer = env.setTimeout(() => reject(new Error(`expected it within ${LONGEST_MS} ms`)), LONGEST_MS);
+      timer = env.setTimeout(() => reject(new Error(`expected it within ${withinMs} ms`)), withinMs);
     });
     try {
       return await Promise.race([promised, late]);
@@ -106,7 +132,7 @@ export class Requests {
   }
 }
 
-/** `body`: the JSON in the answer; null: there is none that can be read. */
+/** `body`: the JSON in the answer; null: there is none that can be read. @param {Promise<Response>} asked */
 async function read(asked) {
   const answer = await asked;
   return { status: answer.status, ok: answer.ok, body: await answer.json().catch(() => null) };

@@ -1,25 +1,34 @@
 /** What the messages of one run's SSE stream mean, for its viewer. */
 import { MalformedFrameError, eventFrom, isHeartbeat, parseFrame } from './frames.js';
 
+/** How long a replay may take: whom it has not brought to their cursor by then is reset, though it may just be slow. */
+const REPLAY_MS = 15_000;
+
 export class RunMessages {
   #viewer;
   #link;
   #reached;
+  #env;
+  #replayedAt = Infinity;
+  /** @type {?number} */
   #resetTo = null;
 
   /**
    * @param {import('./run-watch.js').RunViewer} viewer
    * @param {import('./link.js').Link} link
    * @param {() => void} reached the server answers
+   * @param {Pick<import('./environment.js').Environment, 'monotonic'>} env
    */
-  constructor(viewer, link, reached) {
+  constructor(viewer, link, reached, env) {
     this.#viewer = viewer;
     this.#link = link;
     this.#reached = reached;
+    this.#env = env;
   }
 
   /** The server accepted the stream. */
   begin() {
+    this.#replayedAt = this.#env.monotonic() + REPLAY_MS;
     this.#link.accepted();
     this.#link.alive();
     this.#viewer.streaming();
@@ -32,13 +41,25 @@ export class RunMessages {
     this.#reached();
     try {
       const frame = parseFrame(data);
-      if (isHeartbeat(frame) || this.#event(frame, lastEventId)) this.#link.progressed();
+      const quiet = isHeartbeat(frame);
+      if (quiet || this.#event(frame, lastEventId)) this.#link.progressed();
+      if (quiet || this.#env.monotonic() >= this.#replayedAt) this.#viewer.replayed();
     } catch (error) {
       this.#viewer.malformed(MalformedFrameError.from(error, data));
+      if (this.#endsReset(lastEventId)) this.#link.abandon();
     }
   }
 
-  /** `lastEventId` is also there for an event that has no id of its own: it is then the one before's. */
+  /** @param {string} lastEventId */
+  #endsReset(lastEventId) {
+    return this.#resetTo !== null && lastEventId === String(this.#resetTo);
+  }
+
+  /**
+   * `lastEventId` is also there for an event that has no id of its own: it is then the one before's.
+   * @param {import('./frames.js').Frame} frame
+   * @param {string} lastEventId
+   */
   #event(frame, lastEventId) {
     const { runId } = this.#viewer;
     const reset = frame.payload?.reset;
@@ -47,7 +68,7 @@ export class RunMessages {
       this.#viewer.resetting({ reason: String(reset.reason), cursor: reset.cursor });
     }
     if (this.#resetTo === null) return this.#viewer.event(eventFrom(frame, runId, Number(lastEventId)));
-    const last = lastEventId === String(this.#resetTo);
+    const last = this.#endsReset(lastEventId);
     const event = eventFrom(frame, runId, last ? this.#resetTo : null);
     if (last) this.#resetTo = null;
     return this.#viewer.event(event);

@@ -11,15 +11,19 @@
 import { WatchEndedError } from './endings.js';
 
 const MOST_ITEMS = 1024;
+/** @type {IteratorReturnResult<undefined>} */
 const DONE = { done: true, value: undefined };
 
 export class RunReader {
   #owner;
   /** @type {Item[]} */
   #items = [];
+  /** @type {((result: IteratorResult<Item> | Promise<never>) => void)[]} */
   #asked = [];
+  /** @type {?Item} */
   #given = null;
   #over = false;
+  /** @type {?WatchEndedError} */
   #error = null;
 
   /** @param {ReaderOwner} owner */
@@ -41,7 +45,7 @@ export class RunReader {
   add(item) {
     const asked = this.#asked.shift();
     if (asked === undefined) this.#items.push(item);
-    else asked.resolve(this.#give(item));
+    else asked(this.#give(item));
   }
 
   /**
@@ -51,7 +55,7 @@ export class RunReader {
   end(ending) {
     this.#over = true;
     if (ending !== null && ending.reason !== 'finished') this.#error = new WatchEndedError(ending);
-    for (const { resolve } of this.#asked.splice(0)) resolve(this.#finish());
+    for (const resolve of this.#asked.splice(0)) resolve(this.#finish());
   }
 
   /** Nothing follows, not even what is here. */
@@ -64,14 +68,15 @@ export class RunReader {
   /** @returns {Promise<IteratorResult<Item>>} */
   async next() {
     this.#settle();
-    if (this.#items.length > 0) {
-      const given = this.#give(this.#items.shift());
+    const item = this.#items.shift();
+    if (item !== undefined) {
+      const given = this.#give(item);
       if (this.#items.length === 0) this.#owner.drained();
       return given;
     }
     if (this.#over) return this.#finish();
     return new Promise((resolve) => {
-      this.#asked.push({ resolve });
+      this.#asked.push(resolve);
     });
   }
 
@@ -92,6 +97,7 @@ export class RunReader {
     this.#owner.handled(item);
   }
 
+  /** @param {Item} item @returns {IteratorYieldResult<Item>} */
   #give(item) {
     this.#given = item;
     return { done: false, value: item };

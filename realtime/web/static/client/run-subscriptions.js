@@ -2,17 +2,16 @@
  * The runs that are followed over one socket: a place for each, as many as the server allows and projects leave. Who
  * finds none waits until another is done.
  *
+ * @typedef {import('./frames.js').Frame} Frame
  * @typedef {import('./run-watch.js').RunViewer} RunViewer
  *
- * @typedef {object} Subscription
- * @property {Set<RunViewer>} viewers
- * @property {?string} ref of the latest `subscribe`; null: it has no place on this connection yet
- * @property {boolean} begun the server has answered it, so that events are about it and not about the one before
+ * @typedef {object} Begun
+ * @property {boolean} begun the server has answered the `ref`, so that events are about it and not the one before
+ * @typedef {import('./followed.js').Followed<RunViewer> & Begun} Subscription
  */
 import { refusal } from './endings.js';
+import { askedWith, tell, viewersOf } from './followed.js';
 import { MalformedFrameError, eventFrom } from './frames.js';
-
-const ENDING_CODES = new Set(['FORBIDDEN', 'RUN_NOT_FOUND', 'BAD_FRAME']);
 
 export class RunSubscriptions {
   #send;
@@ -24,7 +23,7 @@ export class RunSubscriptions {
   #refs = 0;
 
   /**
-   * @param {(frame: object) => void} send
+   * @param {(frame: Frame) => void} send
    * @param {?string} clientId
    * @param {() => number} others how many places are taken by what is no run
    */
@@ -34,12 +33,11 @@ export class RunSubscriptions {
     this.#others = others;
   }
 
-  /** @returns {RunViewer[]} */
   get viewers() {
-    return [...this.#runs.values()].flatMap(({ viewers }) => [...viewers]);
+    return viewersOf(this.#runs);
   }
 
-  /** Follow a run from the viewer's cursor; again, where the viewer is here already. */
+  /** Follow a run from the viewer's cursor; again, where the viewer is here already. @param {RunViewer} viewer */
   add(viewer) {
     const run = this.#runs.get(viewer.runId) ?? { viewers: new Set(), ref: null, begun: false };
     this.#runs.set(viewer.runId, run);
@@ -48,6 +46,7 @@ export class RunSubscriptions {
     else this.#subscribe(viewer.runId, run);
   }
 
+  /** @param {RunViewer} viewer */
   remove(viewer) {
     const run = this.#runs.get(viewer.runId);
     if (!run?.viewers.delete(viewer) || run.viewers.size > 0) return;
@@ -79,16 +78,20 @@ export class RunSubscriptions {
     for (const run of this.#runs.values()) Object.assign(run, { ref: null, begun: false });
   }
 
-  /** A viewer has handled more. The server has one word for all of them: how far the last is. */
+  /**
+   * A viewer has handled more. The server has one word for all of them: how far the last is.
+   * @param {RunViewer} viewer
+   */
   ack(viewer) {
     const run = this.#runs.get(viewer.runId);
     if (!run?.begun) return;
-    const eventId = handledByAll(run);
+    const eventId = handledByAll(run.viewers);
     if (eventId > 0) this.#send({ op: 'ack', run_id: viewer.runId, event_id: eventId });
   }
 
   /**
    * An event of a run.
+   * @param {Frame} frame
    * @returns {boolean} it was new to somebody
    * @throws {MalformedFrameError}
    */
@@ -104,6 +107,7 @@ export class RunSubscriptions {
 
   /**
    * A control frame, which may be about something else.
+   * @param {Frame} frame
    * @throws {MalformedFrameError}
    */
   control(frame) {
@@ -117,26 +121,33 @@ export class RunSubscriptions {
         if (run?.begun) tell(run, (viewer) => viewer.finished());
         break;
       case 'error':
-        this.#refuse(run ?? this.#asked(frame.ref), frame);
+        this.#refuse(run ?? askedWith(this.#runs, frame.ref), frame);
         break;
       default:
     }
   }
 
-  /** What could not be read is told to those it is about, as far as that can be known. */
+  /**
+   * What could not be read is told to those it is about, as far as that can be known.
+   * @param {MalformedFrameError} error
+   * @param {any} runId
+   */
   malformed(error, runId) {
     for (const viewer of this.#runs.get(runId)?.viewers ?? this.viewers) viewer.malformed(error);
   }
 
+  /** @param {string} runId @param {Subscription} run */
   #vacate(runId, run) {
     if (run.ref !== null) this.#send({ op: 'unsubscribe', run_id: runId });
     Object.assign(run, { ref: null, begun: false });
   }
 
+  /** @param {string} runId @param {Subscription} run */
   #subscribe(runId, run) {
     this.#refs += 1;
     run.ref = `run-${this.#refs}`;
     run.begun = false;
+    /** @type {Frame} */
     const frame = { op: 'subscribe', ref: run.ref, run_id: runId };
     const cursor = this.#cursor(run);
     if (cursor !== null) frame.last_event_id = cursor;
@@ -147,15 +158,20 @@ export class RunSubscriptions {
   /**
    * The server knows one subscription of a run, and each viewer takes what is new to it. Who has no cursor goes on
    * after what this client has handled; without a client's name, from the start.
+   * @param {Subscription} run
    */
   #cursor({ viewers }) {
     const known = [...viewers].filter((viewer) => viewer.cursor() !== null);
     if (known.length === 0) return null;
-    if (known.length === viewers.size) return Math.min(...known.map((viewer) => viewer.cursor()));
-    return this.#clientId === null ? 0 : handledByAll({ viewers: known });
+    if (known.length === viewers.size) return Math.min(...known.map((viewer) => viewer.cursor() ?? 0));
+    return this.#clientId === null ? 0 : handledByAll(known);
   }
 
-  /** A reset also comes unasked, when the log has lost what is due. */
+  /**
+   * A reset also comes unasked, when the log has lost what is due.
+   * @param {Subscription} run
+   * @param {Frame} frame
+   */
   #begin(run, frame) {
     if (frame.ref === undefined ? !run.begun : frame.ref !== run.ref) return;
     run.begun = true;
@@ -168,23 +184,17 @@ export class RunSubscriptions {
     tell(run, (viewer) => viewer.take({ snapshot, cursor, head, reset }));
   }
 
-  #asked(ref) {
-    return [...this.#runs.values()].find((run) => run.ref !== null && run.ref === ref);
-  }
-
+  /** @param {Subscription | undefined} run @param {Frame} frame */
   #refuse(run, { code, message }) {
-    if (run === undefined || !ENDING_CODES.has(code)) return;
+    const ending = refusal({ code, message: String(message) });
+    if (run === undefined || ending === null) return;
     run.ref = null;
-    tell(run, (viewer) => viewer.refused(refusal({ code, message: String(message) })));
+    tell(run, (viewer) => viewer.refused(ending));
     this.fit();
   }
 }
 
-function handledByAll({ viewers }) {
+/** @param {Iterable<RunViewer>} viewers */
+function handledByAll(viewers) {
   return Math.min(...[...viewers].map((viewer) => viewer.handled() ?? 0));
-}
-
-/** A viewer may leave when it is told. */
-function tell(run, what) {
-  for (const viewer of [...run.viewers]) what(viewer);
 }

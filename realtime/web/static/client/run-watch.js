@@ -1,33 +1,41 @@
 /**
  * One run, followed: what `client.watch` gives. `run-client.d.ts` has the contract.
  *
+ * @typedef {import('../run-client.js').RunWatch} Contract
  * @typedef {import('../run-client.js').Connection} Connection
  * @typedef {import('../run-client.js').Ending} Ending
+ * @typedef {import('../run-client.js').RunEvent} RunEvent
+ * @typedef {import('../run-client.js').ResetPart} ResetPart
+ * @typedef {import('./run-log.js').Start} Start
+ * @typedef {import('./run-reader.js').Item} Item
  *
  * @typedef {object} RunViewer one who follows a run, as the line sees it; it may leave whenever it is told something
  * @property {string} runId
  * @property {() => ?number} cursor everything up to it is here; null: nothing, not even from an earlier client of this name
  * @property {() => ?number} handled everything up to it has been handled; null: nothing
  * @property {() => ?number} folded everything up to it is in the state; null: nothing is known
- * @property {(start: {snapshot: any, cursor: number, head: number, reset: ?string}) => void} take here the subscription
- *   begins; `reset`: why what was known before is to be forgotten
+ * @property {(start: Start) => void} take here the subscription begins
  * @property {() => void} streaming here a subscription begins of which no more is known
- * @property {(event: import('../run-client.js').RunEvent) => boolean} event true: it was progress
+ * @property {(event: RunEvent | ResetPart) => boolean} event true: it was progress
  * @property {(reset: {reason: string, cursor: number}) => void} resetting events without id follow, then one with the
  *   id `cursor`: together they are the state
  * @property {(error: import('./frames.js').MalformedFrameError) => void} malformed
+ * @property {() => void} replayed every event that there was when the stream began has been sent
  * @property {() => void} finished every event of the run has been sent
  * @property {(ending: Ending) => void} refused
- * @property {(loss: {offline: boolean, draining: boolean}) => void} lost there is no connection; another will come
+ * @property {(outage: import('./link.js').Outage) => void} lost there is no connection; another will come
  * @property {() => void} waiting others have all the places that there are; one will be free
  */
 import { isTerminal } from '../apply-event.js';
 import { ConnectionState } from './connection-state.js';
-import { FINISHED } from './endings.js';
+import { FINISHED, invalidId } from './endings.js';
+import { MalformedFrameError } from './frames.js';
 import { AckPacer } from './pacing.js';
 import { RunLog } from './run-log.js';
 import { RunReader } from './run-reader.js';
+import { isUuid } from './uuid.js';
 
+/** @implements {Contract} */
 export class RunWatch extends EventTarget {
   #line;
   #onClose;
@@ -42,17 +50,22 @@ export class RunWatch extends EventTarget {
   #paused = false;
   #complete = false;
   #closed = false;
+  /** @type {?Ending} */
   #ending = null;
-  #ended;
-  #settle;
+  /** @type {(ending: ?Ending) => void} */
+  #settle = () => {};
+  /** @type {Promise<?Ending>} */
+  #ended = new Promise((resolve) => {
+    this.#settle = resolve;
+  });
 
   /**
    * @param {string} runId
-   * @param {{after?: number, snapshot?: import('../run-client.js').RunState}} known
+   * @param {import('../run-client.js').WatchOptions} known
    * @param {import('./line.js').Line} line
-   * @param {any} env
+   * @param {import('./environment.js').Environment} env
    * @param {(watch: RunWatch) => void} onClose
-   * @throws {TypeError} the snapshot is none
+   * @throws {TypeError} what is said to be known cannot be
    */
   constructor(runId, known, line, env, onClose) {
     super();
@@ -63,10 +76,8 @@ export class RunWatch extends EventTarget {
     this.#handled = this.#log.cursor;
     this.#connection = new ConnectionState(env.now);
     this.#acks = new AckPacer(() => line.ack(this.#viewer), env);
-    this.#ended = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-    line.follow(this.#viewer);
+    if (isUuid(runId)) line.follow(this.#viewer);
+    else queueMicrotask(() => this.#end(invalidId('run', runId)));
     this.#shown = this.#mark;
   }
 
@@ -88,12 +99,10 @@ export class RunWatch extends EventTarget {
     return { ...this.#connection.known, transport, cursor: this.#handled, head: this.#log.head };
   }
 
-  /** @returns {?Ending} */
   get ending() {
     return this.#ending;
   }
 
-  /** @returns {Promise<?Ending>} */
   get ended() {
     return this.#ended;
   }
@@ -114,6 +123,7 @@ export class RunWatch extends EventTarget {
     return this.#reader;
   }
 
+  /** @type {RunViewer} */
   #viewer = {
     runId: '',
     cursor: () => this.#log.cursor,
@@ -124,14 +134,21 @@ export class RunWatch extends EventTarget {
     event: (event) => this.#receive(event),
     resetting: (reset) => this.#log.resetting(reset),
     malformed: (error) => this.#dispatch('malformed', { reason: error.message, data: error.data }),
+    replayed: () => {
+      this.#log.settle();
+      this.#show();
+    },
     finished: () => {
-      if (this.#log.ended || !this.#log.repair()) this.#finish();
+      if (!this.#log.ended && this.#log.repair()) return;
+      this.#log.settle();
+      this.#finish();
     },
     refused: (ending) => this.#end(ending),
-    lost: (loss) => this.#lose(() => this.#connection.lose(loss)),
+    lost: (outage) => this.#lose(() => this.#connection.lose(outage)),
     waiting: () => this.#lose(() => this.#connection.become('connecting')),
   };
 
+  /** @type {import('./run-log.js').LogOwner} */
   #logOwner = {
     changed: (state) => this.#dispatch('state', state),
     happened: (event) => this.#deliver('event', event),
@@ -142,6 +159,7 @@ export class RunWatch extends EventTarget {
     },
   };
 
+  /** @type {import('./run-reader.js').ReaderOwner} */
   #readerOwner = {
     handled: (item) => {
       this.#handle(item);
@@ -151,24 +169,25 @@ export class RunWatch extends EventTarget {
     left: () => this.close(),
   };
 
+  /** @param {Start} start */
   #take(start) {
-    this.#log.breakOff();
     try {
       this.#log.take(start);
     } catch (error) {
-      const data = JSON.stringify(start.snapshot)?.slice(0, 200) ?? '';
-      this.#dispatch('malformed', { reason: error.message, data });
+      this.#viewer.malformed(MalformedFrameError.from(error, JSON.stringify(start.snapshot) ?? ''));
     }
     this.#handled ??= this.#log.cursor;
     this.#begin();
   }
 
   #begin() {
+    this.#log.breakOff();
     this.#carried = true;
     this.#acks.repeat();
     this.#show();
   }
 
+  /** @param {RunEvent | ResetPart} event */
   #receive(event) {
     if (this.#reader?.full) {
       this.#pause();
@@ -181,6 +200,7 @@ export class RunWatch extends EventTarget {
     return progress;
   }
 
+  /** @param {'event'|'reset'} type @param {Item} item */
   #deliver(type, item) {
     this.#dispatch(type, item);
     if (this.#closed) return;
@@ -188,6 +208,7 @@ export class RunWatch extends EventTarget {
     else this.#reader.add(item);
   }
 
+  /** @param {Item} item */
   #handle(item) {
     const reset = item.type === 'reset';
     this.#handled = reset ? item.cursor : item.id;
@@ -216,6 +237,7 @@ export class RunWatch extends EventTarget {
     if (this.#reader === null || this.#reader.idle) this.#end(FINISHED);
   }
 
+  /** @param {Ending} ending */
   #end(ending) {
     if (this.#closed) return;
     this.#ending = ending;
@@ -234,7 +256,7 @@ export class RunWatch extends EventTarget {
     this.#emit('connection', this.connection);
   }
 
-  /** Once everything is here, it does not matter whether there is a connection. */
+  /** Once everything is here, it does not matter whether there is a connection. @param {() => void} say */
   #lose(say) {
     this.#carried = false;
     this.#log.breakOff();
@@ -262,11 +284,16 @@ export class RunWatch extends EventTarget {
     return [state, transport, reason, ...(state === 'catching-up' ? [cursor, head] : [])].join();
   }
 
-  /** A listener may have closed this watch a moment ago. */
+  /**
+   * A listener may have closed this watch a moment ago.
+   * @param {string} type
+   * @param {unknown} detail
+   */
   #dispatch(type, detail) {
     if (!this.#closed) this.#emit(type, detail);
   }
 
+  /** @param {string} type @param {unknown} detail */
   #emit(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }

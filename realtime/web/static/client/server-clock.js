@@ -1,32 +1,36 @@
-/** The server's clock, as far as the server has told it. */
+/**
+ * The server's clock, as far as the server has told it. What it told is carried on by a clock that nobody sets, so that
+ * it neither jumps nor stands when this computer's time is set.
+ */
 export class ServerClock {
-  #own;
-  /** null: it has told nothing. */
-  #ahead = null;
+  #env;
+  /** @type {?number} the server's time when the monotonic clock showed 0; null: it has told nothing */
+  #origin = null;
 
-  /** @param {() => number} own this computer's clock, in milliseconds since 1970 */
-  constructor(own) {
-    this.#own = own;
+  /** @param {Pick<import('./environment.js').Environment, 'now'|'monotonic'>} env */
+  constructor(env) {
+    this.#env = env;
   }
 
-  /** @returns {number} milliseconds since 1970 */
+  /** @returns {number} milliseconds since 1970; this computer's until the server has told its own */
   now() {
-    return this.#own() + (this.#ahead ?? 0);
+    return this.#origin === null ? this.#env.now() : this.#origin + this.#env.monotonic();
   }
 
-  /** @param {any} serverTime what a server just said it is, RFC 3339; anything else is not heard */
+  /** @param {unknown} serverTime what a server just said it is, RFC 3339; anything else is not heard */
   learn(serverTime) {
-    this.#ahead = this.#aheadBy(serverTime) ?? this.#ahead;
+    this.#origin = this.#originBy(serverTime) ?? this.#origin;
   }
 
-  /** @param {any} serverTime what it said maybe a while ago, so that this is late: heard where no more is known */
+  /** @param {unknown} serverTime what it said maybe a while ago, so that this is late: heard where no more is known */
   recall(serverTime) {
-    const ahead = this.#aheadBy(serverTime);
-    if (ahead !== null && ahead > (this.#ahead ?? -Infinity)) this.#ahead = ahead;
+    const origin = this.#originBy(serverTime);
+    if (origin !== null && origin > (this.#origin ?? -Infinity)) this.#origin = origin;
   }
 
-  #aheadBy(serverTime) {
+  /** @param {unknown} serverTime */
+  #originBy(serverTime) {
     const said = typeof serverTime === 'string' ? Date.parse(serverTime) : NaN;
-    return Number.isNaN(said) ? null : said - this.#own();
+    return Number.isNaN(said) ? null : said - this.#env.monotonic();
   }
 }

@@ -1,12 +1,16 @@
 /**
  * Carries any number of runs and projects over one WebSocket.
  *
+ * @typedef {import('./frames.js').Frame} Frame
  * @typedef {import('./link.js').Loss} Loss
+ * @typedef {import('./link.js').Outage} Outage
+ * @typedef {import('./project-watch.js').ProjectViewer} ProjectViewer
+ * @typedef {import('./run-watch.js').RunViewer} RunViewer
  *
  * @typedef {object} CarrierOwner what a carrier tells beyond what it tells the viewers
  * @property {() => void} welcomed the connection can be used
  * @property {(loss: Loss) => void} lost
- * @property {(loss: {offline: boolean, draining: boolean}) => void} unconnected as the viewers were told
+ * @property {(outage: Outage) => void} unconnected as the viewers were told
  * @property {() => void} impossible there is no WebSocket here at all
  * @property {() => void} ended the server lets nobody in
  */
@@ -25,6 +29,7 @@ export class SocketCarrier {
   #owner;
   #identity;
   #link;
+  /** @type {?SocketConnection} */
   #connection = null;
   #welcomed = false;
   #runs;
@@ -39,11 +44,12 @@ export class SocketCarrier {
     this.#owner = owner;
     this.#identity = new Identity(server.token);
     this.#link = new Link(this.#linkOwner, this.#identity, new Backoff(server.env.random), server.env);
-    const send = (frame) => this.#connection?.send(frame);
+    const send = (/** @type {Frame} */ frame) => this.#connection?.send(frame);
     this.#runs = new RunSubscriptions(send, server.clientId, () => this.#projects.count);
     this.#projects = new ProjectSubscriptions(send, () => this.#runs.fit());
   }
 
+  /** @returns {'websocket'} */
   get transport() {
     return 'websocket';
   }
@@ -53,26 +59,30 @@ export class SocketCarrier {
     this.#link.open();
   }
 
-  /** Follow a run from the viewer's cursor; again, where it is followed already. */
+  /** Follow a run from the viewer's cursor; again, where it is followed already. @param {RunViewer} viewer */
   follow(viewer) {
     this.#runs.add(viewer);
     if (this.#link.waiting) viewer.lost({ offline: this.#link.offline, draining: false });
     this.#link.open();
   }
 
+  /** @param {RunViewer} viewer */
   leave(viewer) {
     this.#runs.remove(viewer);
   }
 
+  /** @param {ProjectViewer} viewer */
   followProject(viewer) {
     this.#projects.add(viewer);
     this.#link.open();
   }
 
+  /** @param {ProjectViewer} viewer */
   leaveProject(viewer) {
     this.#projects.remove(viewer);
   }
 
+  /** @param {RunViewer} viewer */
   ack(viewer) {
     this.#runs.ack(viewer);
   }
@@ -98,6 +108,7 @@ export class SocketCarrier {
     this.#forget();
   }
 
+  /** @type {import('./link.js').LinkOwner} */
   #linkOwner = {
     dial: (token, link) => {
       try {
@@ -128,12 +139,16 @@ export class SocketCarrier {
     this.#projects.lost();
   }
 
-  #tellLost(loss) {
-    for (const viewer of this.#runs.viewers) viewer.lost(loss);
-    this.#owner.unconnected(loss);
+  /** @param {Outage} outage */
+  #tellLost(outage) {
+    for (const viewer of this.#runs.viewers) viewer.lost(outage);
+    this.#owner.unconnected(outage);
   }
 
-  /** An `op` that is not known here is of a newer server and means nothing to this client. */
+  /**
+   * An `op` that is not known here is of a newer server and means nothing to this client.
+   * @type {import('./socket-connection.js').FrameListener}
+   */
   #listener = {
     frame: (frame) => {
       if (isHeartbeat(frame)) this.#link.progressed();
@@ -149,11 +164,12 @@ export class SocketCarrier {
     malformed: (error, runId) => this.#runs.malformed(error, runId),
   };
 
+  /** @param {Frame} frame */
   #event(frame) {
     if (this.#runs.event(frame)) this.#link.progressed();
   }
 
-  /** It also answers a token that was sent in place; then everything is there already. */
+  /** It also answers a token that was sent in place; then everything is there already. @param {Frame} frame */
   #welcome({ heartbeat_s, limits, server_time }) {
     this.#identity.accept();
     this.#link.pace(heartbeat_s);

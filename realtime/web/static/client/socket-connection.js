@@ -1,8 +1,10 @@
 /**
  * One WebSocket of subprotocol `runcast.v1`: frames out, checked frames in. It says who this is by itself.
  *
+ * @typedef {import('./frames.js').Frame} Frame
+ *
  * @typedef {object} FrameListener
- * @property {(frame: Object<string, any>) => void} frame
+ * @property {(frame: Frame) => void} frame
  * @property {(error: MalformedFrameError, runId: any) => void} malformed `runId`: the run it says to be about
  */
 import { refusal } from './endings.js';
@@ -10,6 +12,7 @@ import { MalformedFrameError, parseFrame } from './frames.js';
 
 const SUBPROTOCOL = 'runcast.v1';
 const OPEN = 1;
+/** @type {Partial<Record<number, string>>} */
 const DENIED_BY_CLOSE = { 4401: 'NOT_AUTHENTICATED', 4403: 'FORBIDDEN' };
 
 /** Reports to its link until it is closed or lost, then never again. */
@@ -17,6 +20,7 @@ export class SocketConnection {
   #socket;
   #link;
   #listener;
+  /** @type {?string} */
   #why = null;
 
   /**
@@ -37,7 +41,7 @@ export class SocketConnection {
     this.#socket.onclose = (close) => this.#lost(close);
   }
 
-  /** Send a frame; without an open socket it goes nowhere. */
+  /** Send a frame; without an open socket it goes nowhere. @param {object} frame */
   send(frame) {
     if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify(frame));
   }
@@ -47,7 +51,7 @@ export class SocketConnection {
     this.send({ op: 'ping' });
   }
 
-  /** A fresher token of the same user, in place. */
+  /** A fresher token of the same user, in place. @param {string} token */
   authenticate(token) {
     this.send({ op: 'authenticate', token });
   }
@@ -58,14 +62,19 @@ export class SocketConnection {
     this.#socket.close(1000);
   }
 
-  /** Without a cookie the server says nothing before it has heard something: then that it knows nobody. */
+  /**
+   * Without a cookie the server says nothing before it has heard something: then that it knows nobody.
+   * @param {?string} token
+   */
   #introduce(token) {
     if (token === null) this.ping();
     else this.authenticate(token);
   }
 
+  /** @param {any} data */
   #receive(data) {
     this.#link.alive();
+    /** @type {?Frame} */
     let frame = null;
     try {
       frame = parseFrame(data);
@@ -76,7 +85,7 @@ export class SocketConnection {
     }
   }
 
-  /** A failing server may not even close: leave it. Other fatal errors end by its close. */
+  /** A failing server may not even close: leave it. Other fatal errors end by its close. @param {Frame} frame */
   #refused(frame) {
     if (frame.code === 'INTERNAL') {
       this.close();
@@ -85,11 +94,12 @@ export class SocketConnection {
     else this.#listener.frame(frame);
   }
 
+  /** @param {CloseEvent} close */
   #lost(close) {
     this.#detach();
-    const code = DENIED_BY_CLOSE[close.code];
-    if (code === undefined) this.#link.lost();
-    else this.#link.denied(refusal({ code, message: this.#why ?? close.reason }));
+    const denied = refusal({ code: DENIED_BY_CLOSE[close.code] ?? '', message: this.#why ?? close.reason });
+    if (denied === null) this.#link.lost();
+    else this.#link.denied(denied);
   }
 
   #detach() {

@@ -17,6 +17,7 @@ export class SseParser {
   #begun = false;
   #afterCarriageReturn = false;
   #type = '';
+  /** @type {string[]} */
   #data = [];
   #lastEventId = '';
 
@@ -34,10 +35,11 @@ export class SseParser {
     if (this.#afterCarriageReturn && piece.startsWith('\n')) piece = piece.slice(1);
     this.#afterCarriageReturn = text.endsWith('\r');
     const lines = (this.#rest + piece).split(LINE_END);
-    this.#rest = lines.pop();
+    this.#rest = lines.pop() ?? '';
     lines.forEach((line) => this.#line(line));
   }
 
+  /** @param {string} line */
   #line(line) {
     if (line === '') {
       this.#dispatch();
@@ -50,6 +52,7 @@ export class SseParser {
     this.#field(name, value.startsWith(' ') ? value.slice(1) : value);
   }
 
+  /** @param {string} name @param {string} value */
   #field(name, value) {
     if (name === 'data') this.#data.push(value);
     else if (name === 'event') this.#type = value;

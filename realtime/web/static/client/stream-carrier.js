@@ -2,6 +2,7 @@
  * Carries runs over SSE, one stream for each. It lists no projects: who wants that has to ask.
  *
  * @typedef {import('./link.js').Loss} Loss
+ * @typedef {import('./project-watch.js').ProjectViewer} ProjectViewer
  * @typedef {import('./run-watch.js').RunViewer} RunViewer
  */
 import { EventSourceStream } from './event-source-stream.js';
@@ -21,6 +22,7 @@ export class StreamCarrier {
   #owner;
   /** @type {Map<RunViewer, ?Link>} in the order in which they wait; null: it has no stream yet */
   #streams = new Map();
+  /** @type {?number} */
   #turn = null;
 
   /**
@@ -32,6 +34,7 @@ export class StreamCarrier {
     this.#owner = owner;
   }
 
+  /** @returns {'sse'} */
   get transport() {
     return 'sse';
   }
@@ -39,7 +42,7 @@ export class StreamCarrier {
   /**
    * Follow a run from the viewer's cursor; again, where it is followed already.
    * @param {RunViewer} viewer
-   * @param {{attempts?: number, waitMs?: number}} [before] what there was before, where this takes its place
+   * @param {Partial<Loss>} [before] of what this takes the place of
    */
   follow(viewer, before = {}) {
     this.#streams.get(viewer)?.close();
@@ -48,12 +51,14 @@ export class StreamCarrier {
     if (this.#streams.get(viewer) === null) viewer.waiting();
   }
 
+  /** @param {RunViewer} viewer */
   leave(viewer) {
     this.#streams.get(viewer)?.close();
     this.#streams.delete(viewer);
     this.#fill();
   }
 
+  /** @param {ProjectViewer} viewer */
   followProject(viewer) {
     viewer.unavailable();
   }
@@ -90,6 +95,7 @@ export class StreamCarrier {
     return [...this.#streams.values()].filter((link) => link !== null);
   }
 
+  /** @param {Partial<Loss>} [before] */
   #fill(before = {}) {
     let free = STREAMS - this.#links.length;
     for (const [viewer, link] of [...this.#streams]) {
@@ -107,23 +113,24 @@ export class StreamCarrier {
   #takeTurns() {
     this.#turn ??= this.#server.env.setTimeout(() => {
       this.#turn = null;
-      const longest = [...this.#streams].find(([, link]) => link?.standing);
+      const [longest] = [...this.#streams].find(([, link]) => link?.standing) ?? [];
       if (this.#links.length === this.#streams.size) return;
-      if (longest !== undefined) this.#rest(...longest);
+      if (longest !== undefined) this.#rest(longest);
       this.#takeTurns();
     }, TURN_MS);
   }
 
-  #rest(viewer, link) {
-    link.close();
-    this.#streams.delete(viewer);
-    this.#fill();
+  /** @param {RunViewer} viewer */
+  #rest(viewer) {
+    this.leave(viewer);
     this.#streams.set(viewer, null);
     viewer.waiting();
   }
 
+  /** @param {RunViewer} viewer @param {Partial<Loss>} before */
   #open(viewer, { attempts, waitMs }) {
     const { token, env } = this.#server;
+    /** @type {import('./link.js').LinkOwner} */
     const owner = {
       dial: (held, link) => this.#dial(viewer, held, link),
       lost: (loss) => {
@@ -138,8 +145,9 @@ export class StreamCarrier {
     link.open(waitMs);
   }
 
+  /** @param {RunViewer} viewer @param {?string} token @param {Link} link */
   #dial(viewer, token, link) {
-    const messages = new RunMessages(viewer, link, this.#owner.reached);
+    const messages = new RunMessages(viewer, link, this.#owner.reached, this.#server.env);
     const byFetch = token !== null || this.#server.env.EventSource === undefined;
     return byFetch
       ? new FetchStream(this.#server, viewer, link, messages, token)

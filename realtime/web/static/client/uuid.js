@@ -1,3 +1,13 @@
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/**
+ * True for the id of a run or a project, in either case of letters.
+ * @param {string} text
+ */
+export function isUuid(text) {
+  return UUID.test(text);
+}
+
 /**
  * A random UUID, also on plain HTTP, where browsers keep `crypto.randomUUID` to themselves.
  * @returns {string}

@@ -4,6 +4,7 @@
  * @typedef {import('../run-client.js').Connection} Connection
  */
 
+/** @type {Partial<Record<Connection['state'], string>>} */
 const WORDS = { connecting: 'Connecting…', live: 'Live', reconnecting: 'Reconnecting…' };
 
 /**
@@ -19,10 +20,9 @@ export function connectionText({ state, since, cursor, head, reason }) {
 }
 
 /**
- * `14:05`, as the clock on the wall shows it.
+ * `14:05` or `2:05 PM`, as times are written where the reader is.
  * @param {number} ms since 1970
  */
 export function clock(ms) {
-  const at = new Date(ms);
-  return [at.getHours(), at.getMinutes()].map((part) => String(part).padStart(2, '0')).join(':');
+  return new Date(ms).toLocaleTimeString(undefined, { timeStyle: 'short' });
 }

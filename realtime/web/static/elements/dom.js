@@ -1,11 +1,56 @@
-/** Changes that are made only where they change something: what is equal is not touched, moved or read out again. */
+/** Parts of a document, and changes made only where they change something: what is equal is not read out again. */
+
+const TEXT = 3;
 
 /**
- * @param {Element} place
+ * The element within `root` that its template promises.
+ * @template {Element} [Kind=HTMLElement]
+ * @param {ParentNode} root
+ * @param {string} selector
+ * @returns {Kind}
+ * @throws {Error} there is none
+ */
+export function found(root, selector) {
+  /** @type {?Kind} */
+  const promised = root.querySelector(selector);
+  if (promised === null) throw new Error(`expected an element ${selector} in the document, found none`);
+  return promised;
+}
+
+/**
+ * The part of that name within `root`, which its template promises.
+ * @template {Element} [Kind=HTMLElement]
+ * @param {ParentNode} root
+ * @param {string} name
+ * @returns {Kind}
+ * @throws {Error} there is none
+ */
+export function part(root, name) {
+  return found(root, `[data-part="${name}"]`);
+}
+
+/**
+ * The children of `parent`, each under what its `dataset` has as `key`.
+ * @param {Element} parent
+ * @param {string} key
+ * @returns {Map<string|undefined, HTMLElement>}
+ */
+export function childrenBy(parent, key) {
+  const children = /** @type {Iterable<HTMLElement>} */ (parent.children);
+  return new Map([...children].map((child) => [child.dataset[key], child]));
+}
+
+/**
+ * A text that stands there is changed, not replaced by another: a browser lays out less for it.
+ * @param {Node} place
  * @param {string} text
  */
 export function setText(place, text) {
-  if (place.textContent !== text) place.textContent = text;
+  if (place.textContent === text) return;
+  const { firstChild } = place;
+  const onlyText = firstChild?.nodeType === TEXT && firstChild === place.lastChild;
+  if (onlyText && text !== '') firstChild.nodeValue = text;
+  else place.textContent = text;
 }
 
 /**
@@ -32,7 +77,7 @@ export function setBusy(button, busy) {
 
 /**
  * @param {Element} parent
- * @param {Element[]} children all that it shall have, in order
+ * @param {readonly Element[]} children all that it shall have, in order
  */
 export function setChildren(parent, children) {
   const same = children.length === parent.children.length && children.every((child, at) => child === parent.children[at]);
@@ -40,20 +85,12 @@ export function setChildren(parent, children) {
 }
 
 /**
- * The part of that name within `root`.
- * @param {ParentNode} root
- * @param {string} name
- * @returns {any} null: there is none
- */
-export function part(root, name) {
-  return root.querySelector(`[data-part="${name}"]`);
-}
-
-/**
  * A new element with a class and what is in it.
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {string} className
  * @param {...(Node|string)} content
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, className, ...content) {
   const made = document.createElement(tag);

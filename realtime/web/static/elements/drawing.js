@@ -4,6 +4,7 @@ const HIDDEN_MS = 250;
 
 export class Drawing {
   #draw;
+  /** @type {?() => void} */
   #withdraw = null;
   #reschedule = () => this.#schedule();
 

@@ -6,11 +6,16 @@
  *
  * @typedef {import('../run-client.js').RunState} RunState
  */
+import { overall } from '../client/overall.js';
+
+export { overall };
 
 const PRODUCT = 'Runcast';
+/** @type {Record<string, string|undefined>} */
 const STATUS = {
   queued: 'Queued', running: 'Running', completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled',
 };
+/** @type {Partial<Record<RunState['status'], string>>} */
 const MARKS = { completed: '✓ ', failed: '✗ ', cancelled: '✗ ' };
 const ICONS = {
   queued: 'icon-running',
@@ -21,18 +26,6 @@ const ICONS = {
 };
 const COUNT = new Intl.NumberFormat('en-US');
 const MONEY = new Intl.NumberFormat('en-US', { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-
-/**
- * How far a run is: steps completed, of how many, and the floor of the mean of their progress; 0 % without steps.
- * @param {Pick<RunState, 'steps'>} state
- * @returns {{done: number, total: number, percent: number}}
- */
-export function overall({ steps }) {
-  const total = steps.length;
-  const done = steps.filter((step) => step.status === 'completed').length;
-  const sum = steps.reduce((progress, step) => progress + step.progress_pct, 0);
-  return { done, total, percent: total === 0 ? 0 : Math.floor(sum / total) };
-}
 
 /**
  * Milliseconds since the run started, until it ended or `nowMs` (since 1970); null where it never started.
@@ -53,7 +46,7 @@ export function elapsedMs({ started_at: startedAt, completed_at: completedAt }, 
 export function durationText(ms) {
   const whole = Math.max(0, Math.floor(ms / 1000));
   const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const padded = (part) => String(part).padStart(2, '0');
+  const padded = (/** @type {number} */ part) => String(part).padStart(2, '0');
   return hours > 0 ? `${hours}:${padded(minutes)}:${padded(seconds)}` : `${minutes}:${padded(seconds)}`;
 }
 
@@ -65,7 +58,7 @@ export function durationText(ms) {
  */
 export function expectedText(lowS, highS) {
   const [unit, sizeS, step] = highS < 90 ? ['s', 1, 5] : highS < 7200 ? ['min', 60, 1] : ['h', 3600, 0.5];
-  const shown = (seconds) => Math.max(step, rounded(seconds / sizeS / step) * step);
+  const shown = (/** @type {number} */ seconds) => Math.max(step, rounded(seconds / sizeS / step) * step);
   const [low, high] = [shown(lowS), shown(highS)];
   return low === high ? `usually about ${high} ${unit}` : `usually ${low}–${high} ${unit}`;
 }
@@ -90,6 +83,7 @@ export function costText(tokens, pricePerMtok, currency) {
   return cents < 1 ? `below 0.01 ${currency}` : `about ${MONEY.format(rounded(cents) / 100)} ${currency}`;
 }
 
+/** @param {number} value */
 function rounded(value) {
   return Math.floor(value + 0.5);
 }

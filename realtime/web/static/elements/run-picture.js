@@ -2,13 +2,14 @@
  * What `<agent-run>` shows, in its shadow root: drawn from a run's state, and touched only where something changed.
  *
  * @typedef {import('../run-client.js').RunState} RunState
+ * @typedef {import('../run-client.js').StepState} StepState
  * @typedef {import('../run-client.js').Connection} Connection
  * @typedef {import('../run-client.js').Ending} Ending
  */
 import { cardAttributes } from '../step-look.js';
-import { nameOf } from './agent-name.js';
+import { nameOf, withNames } from './agent-name.js';
 import { connectionText } from './connection-text.js';
-import { setAttributes, setChildren, setText } from './dom.js';
+import { childrenBy, found, setAttributes, setChildren, setText } from './dom.js';
 import { overall, statusText } from './facts.js';
 
 const CARD_PARTS = ['icon', 'name', 'chip', 'subtitle', 'badges', 'badge', 'bar', 'fill', 'percent'];
@@ -34,7 +35,7 @@ export class RunPicture {
     const made = document.createElement('template');
     made.innerHTML = MARKUP;
     root.replaceChildren(made.content);
-    this.#root = root.querySelector('.run');
+    this.#root = found(root, '.run');
   }
 
   /**
@@ -49,44 +50,56 @@ export class RunPicture {
     this.#drawCards(state?.steps ?? []);
   }
 
+  /** @param {?RunState} state */
   #drawHead(state) {
     const { done, total, percent } = overall(state ?? { steps: [] });
-    setText(this.#part('.status'), state === null ? '' : statusText(state.status));
-    setText(this.#part('.done'), state === null ? '' : `${done} of ${total} · ${percent} %`);
-    setAttributes(this.#part('.overall'), { 'aria-valuenow': String(percent) });
-    setAttributes(this.#part('.fill'), { width: `${percent}%` });
+    setText(found(this.#root, '.status'), state === null ? '' : statusText(state.status));
+    setText(found(this.#root, '.done'), state === null ? '' : `${done} of ${total} · ${percent} %`);
+    setAttributes(found(this.#root, '.overall'), { 'aria-valuenow': String(percent) });
+    setAttributes(found(this.#root, '.fill'), { width: `${percent}%` });
   }
 
+  /** @param {?Connection} connection */
   #drawConnection(connection) {
-    const place = this.#part('.connection');
+    const place = found(this.#root, '.connection');
     setText(place, connection === null ? '' : connectionText(connection));
     setAttributes(place, { 'data-connection': connection?.state ?? null });
   }
 
+  /** @param {?RunState} state @param {?Ending} ending */
   #drawBanner(state, ending) {
     const refused = ending !== null && ending.reason !== 'finished' ? ending.message : null;
-    const text = refused ?? state?.error_message ?? '';
-    const place = this.#part('.banner');
+    const text = refused ?? withNames(state?.error_message ?? '', namesOf(state?.steps ?? []));
+    const place = found(this.#root, '.banner');
+    // What somebody wanted is no alarm.
+    setAttributes(place, { role: state?.status === 'cancelled' ? 'status' : 'alert' });
     setText(place, text);
     place.hidden = text === '';
   }
 
+  /** @param {readonly StepState[]} steps */
   #drawCards(steps) {
-    const place = this.#part('.cards');
-    const known = new Map([...place.children].map((card) => [card.dataset.stepId, card]));
-    setChildren(place, steps.map((step) => drawnCard(known.get(step.id) ?? newCard(step.id), step)));
-  }
-
-  #part(selector) {
-    return this.#root.querySelector(selector);
+    const place = found(this.#root, '.cards');
+    const known = childrenBy(place, 'stepId');
+    const names = namesOf(steps);
+    setChildren(place, steps.map((step) => drawnCard(known.get(step.id) ?? newCard(step.id), step, names)));
   }
 }
 
-function drawnCard(card, step) {
-  setAttributes(card, cardAttributes(step, nameOf(step.agent_type)));
+/** @param {readonly StepState[]} steps @returns {Map<string, string>} the name of each agent's type */
+function namesOf(steps) {
+  return new Map(steps.map(({ agent_type: type }) => [type, nameOf(type)]));
+}
+
+/** @param {HTMLElement} card @param {StepState} step @param {Map<string, string>} names */
+function drawnCard(card, step, names) {
+  const attributes = cardAttributes(step, nameOf(step.agent_type));
+  attributes.message = attributes.message && withNames(attributes.message, names);
+  setAttributes(card, attributes);
   return card;
 }
 
+/** @param {string} stepId */
 function newCard(stepId) {
   const card = document.createElement('agent-status-card');
   card.dataset.stepId = stepId;

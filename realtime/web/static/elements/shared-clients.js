@@ -1,5 +1,9 @@
 /**
  * One client for each server, for as long as somebody needs it.
+ *
+ * @typedef {object} Lease
+ * @property {RunClient} client
+ * @property {() => void} release
  */
 import { RunClient } from '../run-client.js';
 
@@ -9,7 +13,7 @@ const shared = new Map();
 /**
  * The client of the server that `url` is of; `release` it when it is no longer needed. The last release closes it.
  * @param {string} url absolute, or from the page's own; only its origin counts
- * @returns {{client: RunClient, release: () => void}}
+ * @returns {Lease}
  * @throws {TypeError} it is not the address of a server; the message is for people
  */
 export function leaseClient(url) {
@@ -28,6 +32,7 @@ export function leaseClient(url) {
   };
 }
 
+/** @param {string} url */
 function originOf(url) {
   const address = URL.canParse(url, document.baseURI) ? new URL(url, document.baseURI) : null;
   if (address === null || !/^https?:$/.test(address.protocol)) {

@@ -17,6 +17,7 @@ export function fetchedSheet(url) {
   return sheet;
 }
 
+/** @param {URL} url */
 async function fetchText(url) {
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`${url} answered ${answer.status}, expected 200`);

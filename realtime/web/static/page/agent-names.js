@@ -1,8 +1,10 @@
 /** The names that agents have for people. Pure. */
+import { withNames } from '../elements/agent-name.js';
+
 export class AgentNames {
   #names;
 
-  /** @param {{agent_type: string, name: string}[]} agents */
+  /** @param {readonly {agent_type: string, name: string}[]} agents */
   constructor(agents) {
     this.#names = new Map(agents.map(({ agent_type: type, name }) => [type, name]));
   }
@@ -13,11 +15,11 @@ export class AgentNames {
   }
 
   /**
-   * What the server says of an agent's end, `qa_consultant failed: …`, with the name that the agent's card has.
+   * As `withNames`, with those.
    * @param {string} message
    * @returns {string}
    */
   within(message) {
-    return [...this.#names].reduce((said, [type, name]) => said.replaceAll(`${type} failed`, `${name} failed`), message);
+    return withNames(message, this.#names);
   }
 }

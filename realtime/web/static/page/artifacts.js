@@ -2,6 +2,7 @@
 import { part, setText } from '../elements/dom.js';
 import { toLocal } from './local-time.js';
 import { announce } from './notices.js';
+import './sign-out.js';
 
 /**
  * Select `source`, opening what it is folded away in, and copy the selection: on plain HTTP browsers have no clipboard
@@ -12,7 +13,7 @@ import { announce } from './notices.js';
 function copyBySelection(source) {
   const folded = source.closest('details');
   if (folded !== null) folded.open = true;
-  getSelection().selectAllChildren(source);
+  getSelection()?.selectAllChildren(source);
   return document.execCommand('copy');
 }
 
@@ -25,7 +26,8 @@ async function copy(source) {
   return navigator.clipboard.writeText(source.textContent).then(() => true, () => copyBySelection(source));
 }
 
-const button = part(document, 'copy');
+/** @type {?HTMLButtonElement} */
+const button = document.querySelector('[data-part="copy"]');
 if (button !== null) {
   button.hidden = false;
   button.addEventListener('click', async () => {
@@ -34,7 +36,8 @@ if (button !== null) {
     announce(said);
   });
 }
+/** @type {?HTMLElement} */
 const current = document.querySelector('.artifact-list [aria-current]');
 const list = current?.closest('.artifact-list');
-if (list && list.scrollHeight > list.clientHeight) list.scrollTop = current.offsetTop - list.clientHeight / 2;
+if (current && list && list.scrollHeight > list.clientHeight) list.scrollTop = current.offsetTop - list.clientHeight / 2;
 for (const time of document.querySelectorAll('time')) toLocal(time);

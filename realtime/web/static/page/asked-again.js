@@ -1,14 +1,16 @@
 /** A request that starts something once, however often it is sent: without an answer, asking again has the same id. */
+/** @typedef {import('../run-client.js').RequestError} RequestError */
 import { randomUuid } from '../client/uuid.js';
 
 export class AskedAgain {
+  /** @type {?{key: string, id: string}} */
   #unanswered = null;
 
   /**
    * What `ask` gives for an id: a fresh one, unless the last time the same was wanted and its outcome is not known.
    * @template Answer
-   * @param {any} wanted compared as JSON
-   * @param {(id: string) => Promise<Answer>} ask rejects with an error that says whether its outcome is unknown
+   * @param {unknown} wanted compared as JSON
+   * @param {(id: string) => Promise<Answer>} ask rejects with a `RequestError`
    * @returns {Promise<Answer>}
    */
   async send(wanted, ask) {
@@ -18,7 +20,7 @@ export class AskedAgain {
     try {
       return await ask(id);
     } catch (error) {
-      if (error.unknownOutcome) this.#unanswered = { key, id };
+      if (/** @type {RequestError} */ (error).unknownOutcome) this.#unanswered = { key, id };
       throw error;
     }
   }

@@ -26,7 +26,7 @@ export function attemptText({ attempt, started_at: start, ended_at: end, outcome
  * @returns {{x: number, width: number}}
  */
 export function attemptSpan({ started_at: start, ended_at: end }, fromMs, toMs) {
-  const thousandths = (ms) => Math.floor((Math.max(0, ms) * TRACK) / Math.max(1, toMs - fromMs));
+  const thousandths = (/** @type {number} */ ms) => Math.floor((Math.max(0, ms) * TRACK) / Math.max(1, toMs - fromMs));
   const began = Date.parse(start);
   const x = Math.min(TRACK - THINNEST, thousandths(began - fromMs));
   const wide = thousandths((end === null ? toMs : Date.parse(end)) - began);

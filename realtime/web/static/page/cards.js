@@ -6,7 +6,7 @@
  */
 import '../agent-status-card.js';
 import { cardAttributes } from '../step-look.js';
-import { setAttributes, setChildren } from '../elements/dom.js';
+import { childrenBy, setAttributes, setChildren } from '../elements/dom.js';
 import { announce } from './notices.js';
 
 export class Cards {
@@ -24,16 +24,17 @@ export class Cards {
 
   /** @param {readonly StepState[]} steps */
   draw(steps) {
-    const known = new Map([...this.#place.children].map((card) => [card.dataset.stepId, card]));
+    const known = childrenBy(this.#place, 'stepId');
     setChildren(this.#place, steps.map((step) => this.#card(known.get(step.id), step)));
   }
 
+  /** @param {HTMLElement|undefined} known @param {StepState} step */
   #card(known, step) {
     const name = this.#names.of(step.agent_type);
     const attributes = cardAttributes(step, name);
     attributes.message = attributes.message && this.#names.within(attributes.message);
-    if (known && known.getAttribute('status') !== attributes.status) {
-      announce(`${name}: ${step.status === 'cancelled' ? step.status : attributes.status}`);
+    if (known && ['status', 'chip'].some((said) => known.getAttribute(said) !== attributes[said])) {
+      announce(`${name}: ${(attributes.chip ?? attributes.status ?? '').toLowerCase()}`);
     }
     const card = known ?? document.createElement('agent-status-card');
     card.dataset.stepId = step.id;

@@ -9,11 +9,13 @@ import { setAttributes, setText } from '../elements/dom.js';
 import { announce } from './notices.js';
 
 const LASTING_MS = 2_000;
+/** @type {Set<Connection['state']>} */
 const LOST = new Set(['reconnecting', 'offline']);
 
 export class ConnectionTruth {
   #place;
-  #lasting = null;
+  /** @type {number|undefined} */
+  #lasting;
   #toldLost = false;
 
   /** @param {HTMLElement} place */
@@ -21,15 +23,15 @@ export class ConnectionTruth {
     this.#place = place;
   }
 
-  /** @param {Connection} connection */
+  /** @param {?Connection} connection null: there is none */
   show(connection) {
-    const text = connectionText(connection);
+    const { state, transport } = connection ?? { state: 'closed', transport: '' };
+    const text = connection === null ? '' : connectionText(connection);
     setText(this.#place, text);
-    const transport = text === '' ? '' : connection.transport;
-    setAttributes(this.#place, { 'data-connection': connection.state, 'data-transport': transport });
+    setAttributes(this.#place, { 'data-connection': state, 'data-transport': text === '' ? '' : transport });
     this.#place.hidden = text === '';
-    if (LOST.has(connection.state)) this.#lasting ??= setTimeout(() => this.#tellLost(), LASTING_MS);
-    else this.#found(connection.state);
+    if (LOST.has(state)) this.#lasting ??= setTimeout(() => this.#tellLost(), LASTING_MS);
+    else this.#found(state);
   }
 
   #tellLost() {
@@ -37,10 +39,13 @@ export class ConnectionTruth {
     this.#toldLost = true;
   }
 
-  /** While it catches up the loss is over, and it is not back to what it was. */
+  /**
+   * While it catches up the loss is over, and it is not back to what it was.
+   * @param {Connection['state']} state
+   */
   #found(state) {
     clearTimeout(this.#lasting);
-    this.#lasting = null;
+    this.#lasting = undefined;
     if (state === 'catching-up') return;
     if (state === 'live' && this.#toldLost) announce('The connection is back.');
     this.#toldLost = false;

@@ -1,11 +1,16 @@
-/** The project's documents: shows them, and uploads more. */
-import { RequestError } from '../run-client.js';
-import { request } from './api.js';
-import { element, part, setBusy, setText } from '../elements/dom.js';
-import { announce, showError } from './notices.js';
+/**
+ * The project's documents: shows them, and uploads more.
+ *
+ * @typedef {{id: string, path: string, version: number, size: number}} DocumentInfo
+ */
+import { RequestError } from '../client/requests.js';
+import { api } from './api.js';
+import { element, found, part, setBusy, setText } from '../elements/dom.js';
+import { announce, showErrors } from './notices.js';
 
-const UPLOAD_MS = 300_000;
 const UNITS = ['B', 'KB', 'MB'];
+/** As the server has it: a file that is larger need not be sent. */
+const MOST_BYTES = 5_000_000;
 
 /**
  * A size for people.
@@ -21,21 +26,44 @@ export function sizeText(bytes) {
   return `${unit === 0 || size >= 10 ? Math.round(size) : size.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** True where the input `accept`s the file; browsers only suggest it. */
+/**
+ * True where the input `accept`s the file; browsers only suggest it.
+ * @param {string} accept
+ * @param {File} file
+ */
 function accepts(accept, file) {
   const name = file.name.toLowerCase();
   return accept.split(',').some((kind) => (kind.startsWith('.') ? name.endsWith(kind) : file.type === kind));
 }
 
-/** A refusal that says which file it is about, once. */
-function about(file, { message }) {
-  return message.includes(file.name) ? message : `${file.name}: ${message}`;
+/**
+ * A refusal that says which file it is about, once.
+ * @param {File} file
+ * @param {RequestError} refusal
+ */
+function about(file, { status, code, message }) {
+  return new RequestError(status, code, message.includes(file.name) ? message : `${file.name}: ${message}`);
+}
+
+/**
+ * @param {File} file
+ * @param {string} accept what the input accepts
+ * @throws {RequestError} the server would not keep it
+ */
+function check(file, accept) {
+  if (!accepts(accept, file)) {
+    throw new RequestError(415, 'UNSUPPORTED', `${file.name} is of another kind; expected Markdown or text.`);
+  }
+  if (file.size > MOST_BYTES) {
+    const message = `${file.name} has ${sizeText(file.size)}; at most ${sizeText(MOST_BYTES)} can be kept.`;
+    throw new RequestError(413, 'DOCUMENT_TOO_LARGE', message);
+  }
 }
 
 export class Documents {
   #list;
   #empty;
-  #error;
+  #form;
   #projectId;
   #url;
   #uploading = false;
@@ -47,62 +75,66 @@ export class Documents {
   constructor(root, projectId) {
     this.#list = part(root, 'list');
     this.#empty = part(root, 'empty');
-    this.#error = part(root, 'error');
     this.#projectId = projectId;
     this.#url = `/api/v1/projects/${projectId}/documents`;
     const form = root.querySelector('form');
+    this.#form = form;
     if (form === null) return;
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
       if (!this.#uploading) this.#upload(form);
     });
-    form.querySelector('button').disabled = false;
+    /** @type {HTMLButtonElement} */ (found(form, 'button')).disabled = false;
   }
 
   /** What was wrong with the last upload is no longer news. */
   forgetError() {
-    if (this.#error !== null) showError(this.#error, null);
+    if (this.#form !== null) showErrors(part(this.#form, 'error'));
   }
 
-  /** One request for each file: one that is refused does not keep the others out. */
+  /**
+   * One request for each file: one that is refused does not keep the others out, unless nobody is signed in.
+   * @param {HTMLFormElement} form
+   */
   async #upload(form) {
-    const button = form.querySelector('button');
-    const { accept, files } = form.elements.file;
+    const button = found(form, 'button');
+    const { accept, files } = /** @type {HTMLInputElement} */ (found(form, 'input'));
+    const chosen = [...(files ?? [])];
+    /** @type {RequestError[]} */
     const refused = [];
-    let failure = null;
     this.forgetError();
     this.#uploading = true;
     setBusy(button, true);
-    for (const [at, file] of [...files].entries()) {
-      setText(button, files.length > 1 ? `Uploading ${at + 1} of ${files.length}…` : 'Uploading…');
+    for (const [at, file] of chosen.entries()) {
+      setText(button, chosen.length > 1 ? `Uploading ${at + 1} of ${chosen.length}…` : 'Uploading…');
       try {
         await this.#send(file, accept);
         announce(`${file.name} uploaded`);
       } catch (error) {
-        refused.push(about(file, error));
-        failure = error;
+        refused.push(about(file, /** @type {RequestError} */ (error)));
+        if (refused.at(-1)?.status === 401) break;
       }
     }
     form.reset();
     setText(button, 'Upload');
     this.#uploading = false;
     setBusy(button, false);
-    showError(this.#error, failure && new RequestError(failure.status, failure.code, refused.join(' ')));
+    showErrors(part(form, 'error'), ...refused);
     await this.#refresh();
   }
 
+  /** @param {File} file @param {string} accept */
   async #send(file, accept) {
-    if (!accepts(accept, file)) {
-      throw new RequestError(415, 'UNSUPPORTED', `${file.name} is of another kind; expected Markdown or text.`);
-    }
+    check(file, accept);
     const body = new FormData();
     body.append('file', file, file.name);
-    await request(this.#url, { method: 'POST', body }, UPLOAD_MS);
+    await api.upload(this.#url, body);
   }
 
   async #refresh() {
     try {
-      const { documents } = await request(this.#url);
+      /** @type {{documents: DocumentInfo[]}} */
+      const { documents } = await api.get(this.#url);
       this.#list.replaceChildren(...documents.map((document) => this.#row(document)));
       this.#empty.hidden = documents.length > 0;
     } catch {
@@ -110,6 +142,7 @@ export class Documents {
     }
   }
 
+  /** @param {DocumentInfo} document */
   #row({ id, path, version, size }) {
     const facts = version > 1 ? `version ${version}, ${sizeText(size)}` : sizeText(size);
     const link = element('a', '', element('span', 'path', path), element('span', 'facts', facts));

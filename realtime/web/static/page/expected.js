@@ -1,5 +1,5 @@
 /** How long runs like one have taken in this project. */
-import { request } from './api.js';
+import { api } from './api.js';
 import { expectedText } from '../elements/facts.js';
 
 /**
@@ -12,7 +12,7 @@ import { expectedText } from '../elements/facts.js';
 export async function expectedOf(projectId, agents, mode) {
   const query = new URLSearchParams({ agents_selected: agents.join(','), pipeline_mode: mode });
   try {
-    const { low_s: low, high_s: high } = await request(`/api/v1/projects/${projectId}/run-durations?${query}`);
+    const { low_s: low, high_s: high } = await api.get(`/api/v1/projects/${projectId}/run-durations?${query}`);
     return low === null ? '' : expectedText(low, high);
   } catch {
     return '';

@@ -1,13 +1,14 @@
 /** Times for people, where they are: the server writes UTC. */
 
 /**
- * Today's times are short, others have their date.
+ * Today's times are short, others have their date. `data-local` says that this is done: style sheets wait for it.
  * @param {HTMLTimeElement} time with a `datetime`
  */
 export function toLocal(time) {
   const at = new Date(time.dateTime);
   const today = at.toDateString() === new Date().toDateString();
   time.textContent = at.toLocaleString(undefined, { dateStyle: today ? undefined : 'medium', timeStyle: 'short' });
+  time.dataset.local = '';
 }
 
 /**

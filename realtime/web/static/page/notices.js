@@ -1,38 +1,43 @@
 /**
  * What the page tells people beside its content: toasts, notices that can be dismissed, errors where they belong, and
  * words for screen readers. The places are in templates/base.html and templates/project.html.
+ *
+ * @typedef {Error & {status?: number}} Refusal `status`: the answer's, where a request was refused
  */
-import { element, setText } from '../elements/dom.js';
+import { childrenBy, element, found } from '../elements/dom.js';
 import { setHidden } from './focus.js';
 
 const TOAST_MS = 6_000;
 const LINES = 5;
+export const SIGNED_OUT = 'You are no longer signed in.';
 
 /**
  * Say something good, briefly.
  * @param {string} text
+ * @returns {HTMLElement} what is shown, to remove when it is no longer true
  */
 export function toast(text) {
   const shown = element('p', 'toast', text);
-  document.getElementById('toasts').append(shown);
+  found(document, '#toasts').append(shown);
   setTimeout(() => shown.remove(), TOAST_MS);
+  return shown;
 }
 
 /**
  * Say something that stays until it is dismissed; the same `key` again says something else in its place.
  * @param {string} key
- * @param {string} text
+ * @param {...(Node|string)} content
  */
-export function notice(key, text) {
-  const places = document.getElementById('notices');
-  const before = [...places.children].find((other) => other.dataset.key === key);
+export function notice(key, ...content) {
+  const places = found(document, '#notices');
+  const before = childrenBy(places, 'key').get(key);
   if (before) {
-    setText(before.firstElementChild, text);
+    found(before, 'p').replaceChildren(...content);
     return;
   }
   const dismiss = element('button', 'quiet', 'Dismiss');
   dismiss.type = 'button';
-  const shown = element('div', 'notice', element('p', '', text), dismiss);
+  const shown = element('div', 'notice', element('p', '', ...content), dismiss);
   shown.dataset.key = key;
   dismiss.addEventListener('click', () => {
     setHidden(shown, true);
@@ -46,20 +51,28 @@ export function notice(key, text) {
  * @param {string} text
  */
 export function announce(text) {
-  const lines = document.getElementById('announcements');
+  const lines = found(document, '#announcements');
   lines.append(element('p', '', text));
-  while (lines.children.length > LINES) lines.firstElementChild.remove();
+  while (lines.children.length > LINES) lines.children[0].remove();
 }
 
 /**
- * Show `error` in `place`, with the way to sign in where that is what is missing; null: nothing is wrong any more.
+ * Show each of `errors` in a line of `place`; none: nothing is wrong any more.
  * @param {HTMLElement} place
- * @param {?Error & {status?: number}} error
+ * @param {...Refusal} errors
  */
-export function showError(place, error) {
-  place.hidden = error === null;
-  place.textContent = error?.message ?? '';
-  if (error?.status === 401) place.append(' ', signInLink());
+export function showErrors(place, ...errors) {
+  place.hidden = errors.length === 0;
+  place.replaceChildren(...errors.flatMap((error) => [element('br', ''), ...refusalWords(error)]).slice(1));
+}
+
+/**
+ * What is wrong, with the way to sign in where that is what is missing.
+ * @param {Refusal} error
+ * @returns {(Node|string)[]}
+ */
+export function refusalWords({ status, message }) {
+  return status === 401 ? [SIGNED_OUT, ' ', signInLink()] : [message];
 }
 
 /**

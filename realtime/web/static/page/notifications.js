@@ -4,7 +4,7 @@
  * @typedef {import('../run-client.js').RunState} RunState
  */
 import { hasEnded } from '../apply-event.js';
-import { setBusy } from '../elements/dom.js';
+import { setAttributes, setBusy } from '../elements/dom.js';
 import { statusText } from '../elements/facts.js';
 import { setHidden } from './focus.js';
 import { notice, toast } from './notices.js';
@@ -17,21 +17,22 @@ export class Notifications {
   #choosing = false;
 
   /**
-   * @param {HTMLButtonElement} button offers them
+   * @param {HTMLElement} button pressed: they are wished for, in this browser
    * @param {string} projectName
    */
   constructor(button, projectName) {
     this.#button = button;
     this.#projectName = projectName;
-    button.addEventListener('click', () => this.#choosing || this.#choose());
+    button.addEventListener('click', () => this.#choosing || this.#change());
   }
 
   /**
-   * As long as there is an end to tell of, and it is open whether to.
+   * As long as there is an end to tell of, and the browser lets the page tell.
    * @param {RunState} run
    */
   offer(run) {
-    setHidden(this.#button, hasEnded(run) || this.#permission === 'denied' || this.#chosen);
+    setHidden(this.#button, hasEnded(run) || this.#permission === 'denied');
+    this.#showChosen();
   }
 
   /** @param {RunState} run that just ended */
@@ -54,11 +55,21 @@ export class Notifications {
     return globalThis.Notification?.permission ?? 'denied';
   }
 
+  async #change() {
+    if (this.#chosen) {
+      localStorage.removeItem(CHOSEN);
+      toast('You will no longer be notified when a run ends.');
+    } else {
+      await this.#choose();
+    }
+    this.#showChosen();
+  }
+
   async #choose() {
     this.#becomeChoosing(true);
     const permission = await Notification.requestPermission();
     this.#becomeChoosing(false);
-    setHidden(this.#button, permission !== 'default');
+    if (permission === 'denied') setHidden(this.#button, true);
     if (permission === 'granted') {
       localStorage.setItem(CHOSEN, 'yes');
       toast('You will be notified when a run ends while this tab is in the background.');
@@ -67,6 +78,11 @@ export class Notifications {
     }
   }
 
+  #showChosen() {
+    setAttributes(this.#button, { 'aria-pressed': String(this.#chosen) });
+  }
+
+  /** @param {boolean} choosing */
   #becomeChoosing(choosing) {
     this.#choosing = choosing;
     setBusy(this.#button, choosing);

@@ -1,22 +1,33 @@
 /**
- * A run for those who may see it but not watch it live: asked for every few seconds until it has ended, and not while
- * nobody looks. Dispatches `state`, and `ended` once, as a watch does; and `late` with the time (milliseconds since 1970,
+ * A run for those who may see it but not watch it live: asked for every few seconds until it has ended, more seldom
+ * while nobody looks, and at once when somebody does again. Dispatches `state`, and `ended` once, as a watch does; and `late` with the time (milliseconds since 1970,
  * the browser's clock) as of which the run is known while no answer comes, then with null once one has come.
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
  * @typedef {import('../run-client.js').RunState} RunState
+ * @typedef {import('../run-client.js').Ending} Ending
+ * @typedef {import('../run-client.js').RequestError} RequestError
+ *
+ * @typedef {{state: RunState, late: ?number, ended: Ending}} Told
+ * @typedef {import('./telling.js').Telling<Told>} Telling
  */
 import { hasEnded } from '../apply-event.js';
+import { FINISHED, endingByStatus } from '../client/endings.js';
 
 const EVERY_MS = 5_000;
-/** The answers that say so for good; without any other answer the run is asked for again. */
-const NO = new Map([[401, 'forbidden'], [403, 'forbidden'], [404, 'gone']]);
-const FINISHED = { reason: 'finished', code: '', message: '' };
+const HIDDEN_EVERY_MS = 30_000;
 
-export class RefreshedRun extends EventTarget {
+export class RefreshedRun extends /** @type {Telling} */ (EventTarget) {
   #client;
+  /** @type {number|undefined} undefined: it is closed */
   #timer;
   #knownAt = Date.now();
+  #seenOrHidden = () => {
+    this.#schedule();
+    if (!document.hidden) this.#refresh();
+  };
+  /** It has none: it asks. */
+  connection = null;
 
   /**
    * @param {RunClient} client
@@ -26,40 +37,62 @@ export class RefreshedRun extends EventTarget {
     super();
     this.#client = client;
     this.state = state;
-    this.connection = { state: 'closed', transport: '' };
-    this.#timer = setInterval(() => !document.hidden && this.#refresh(), EVERY_MS);
+    document.addEventListener('visibilitychange', this.#seenOrHidden);
+    this.#schedule();
   }
 
   close() {
+    document.removeEventListener('visibilitychange', this.#seenOrHidden);
     clearInterval(this.#timer);
-    this.#timer = null;
+    this.#timer = undefined;
+  }
+
+  #schedule() {
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => this.#refresh(), document.hidden ? HIDDEN_EVERY_MS : EVERY_MS);
   }
 
   async #refresh() {
+    /** @type {RunState} */
     let state;
     try {
       state = await this.#client.snapshot(this.state.id);
     } catch (error) {
-      if (NO.has(error.status)) this.#end({ reason: NO.get(error.status), code: error.code, message: error.message });
-      else this.#tell('late', this.#knownAt);
+      this.#failed(/** @type {RequestError} */ (error));
       return;
     }
     this.#knownAt = Date.now();
     this.#tell('late', null);
-    if (this.#timer === null || state.last_event_id < this.state.last_event_id) return;
+    if (this.#timer === undefined || state.last_event_id < this.state.last_event_id) return;
     this.state = state;
     this.#tell('state', state);
     if (hasEnded(state)) this.#end(FINISHED);
   }
 
+  /**
+   * Some answers are for good; without one of them the run is asked for again.
+   * @param {RequestError} error
+   */
+  #failed({ status, code, message }) {
+    const ending = endingByStatus(status);
+    if (ending === null) this.#tell('late', this.#knownAt);
+    else this.#end({ ...ending, code, message });
+  }
+
+  /** @param {Ending} ending */
   #end(ending) {
-    if (this.#timer === null) return;
+    if (this.#timer === undefined) return;
     this.#tell('ended', ending);
     this.close();
   }
 
-  /** Nothing once it is closed. */
+  /**
+   * Nothing once it is closed.
+   * @template {keyof Told} Type
+   * @param {Type} type
+   * @param {Told[Type]} detail
+   */
   #tell(type, detail) {
-    if (this.#timer !== null) this.dispatchEvent(new CustomEvent(type, { detail }));
+    if (this.#timer !== undefined) this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

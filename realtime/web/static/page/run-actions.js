@@ -4,12 +4,16 @@
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
  * @typedef {import('../run-client.js').RunState} RunState
+ * @typedef {import('../run-client.js').RequestError} RequestError
+ * @typedef {import('./telling.js').Telling<{retried: import('./page-data.js').Run}>} Telling
+ *
+ * @typedef {'idle'|'asks'|'confirms'|'asked'} Cancelling `confirms`: the next click cancels the run
  */
 import { hasEnded } from '../apply-event.js';
 import { AskedAgain } from './asked-again.js';
 import { part, setAttributes, setBusy, setText } from '../elements/dom.js';
 import { setHidden } from './focus.js';
-import { notice } from './notices.js';
+import { notice, refusalWords } from './notices.js';
 
 /** What follows the first click sooner belongs to it: the rest of a double click or tap, a key that bounces. */
 const ONE_CLICK_MS = 500;
@@ -19,15 +23,19 @@ const CANCELLED_UNKNOWN = 'It is not known whether the run was cancelled; try ag
 const RETRIED_UNKNOWN = 'It is not known whether the run was started again; try again.';
 const RETRIED = new Set(['failed', 'cancelled']);
 
-export class RunActions extends EventTarget {
+export class RunActions extends /** @type {Telling} */ (EventTarget) {
+  /** @type {HTMLButtonElement} */
   #cancel;
+  /** @type {HTMLButtonElement} */
   #retry;
   #client;
   #may;
-  #state = null;
-  /** @type {'idle'|'asks'|'confirms'|'asked'} `confirms`: the next click cancels the run */
+  /** The one that is drawn. */
+  #runId = '';
+  /** @type {Cancelling} */
   #cancelling = 'idle';
-  #next = null;
+  /** @type {number|undefined} */
+  #next;
   #retrying = false;
   #retries = new AskedAgain();
 
@@ -51,13 +59,16 @@ export class RunActions extends EventTarget {
 
   /** @param {RunState} state */
   draw(state) {
-    if (state.id !== this.#state?.id) this.#become('idle');
-    this.#state = state;
+    if (state.id !== this.#runId) this.#become('idle');
+    this.#runId = state.id;
     setHidden(this.#cancel, !this.#may.may_cancel || hasEnded(state));
     setHidden(this.#retry, !this.#may.may_start || !RETRIED.has(state.status));
   }
 
-  /** The first click asks, the second one does it. */
+  /**
+   * The first click asks, the second one does it.
+   * @param {MouseEvent} click
+   */
   #clickCancel({ detail: clicks }) {
     if (this.#cancelling === 'idle') {
       this.#become('asks');
@@ -73,16 +84,17 @@ export class RunActions extends EventTarget {
   }
 
   async #askToCancel() {
-    const { id } = this.#state;
+    const id = this.#runId;
     this.#become('asked');
     try {
       await this.#client.cancel(id);
     } catch (error) {
-      notice('action', error.unknownOutcome ? CANCELLED_UNKNOWN : `The run was not cancelled. ${error.message}`);
-      if (this.#state.id === id) this.#become('idle');
+      tellFailure(error, CANCELLED_UNKNOWN, 'The run was not cancelled.');
+      if (this.#runId === id) this.#become('idle');
     }
   }
 
+  /** @param {Cancelling} cancelling */
   #become(cancelling) {
     clearTimeout(this.#next);
     this.#cancelling = cancelling;
@@ -92,20 +104,32 @@ export class RunActions extends EventTarget {
   }
 
   async #doAgain() {
-    const { id } = this.#state;
+    const id = this.#runId;
     this.#becomeRetrying(true);
     try {
       const run = await this.#retries.send(id, (newRunId) => this.#client.retry(id, { newRunId }));
       this.dispatchEvent(new CustomEvent('retried', { detail: run }));
     } catch (error) {
-      notice('action', error.unknownOutcome ? RETRIED_UNKNOWN : `The run was not started again. ${error.message}`);
+      tellFailure(error, RETRIED_UNKNOWN, 'The run was not started again.');
     } finally {
       this.#becomeRetrying(false);
     }
   }
 
+  /** @param {boolean} retrying */
   #becomeRetrying(retrying) {
     this.#retrying = retrying;
     setBusy(this.#retry, retrying);
   }
+}
+
+/**
+ * @param {unknown} error
+ * @param {string} unknown said where it may have been obeyed all the same
+ * @param {string} failed said where it was not
+ */
+function tellFailure(error, unknown, failed) {
+  const refused = /** @type {RequestError} */ (error);
+  if (refused.unknownOutcome) notice('action', unknown);
+  else notice('action', failed, ' ', ...refusalWords(refused));
 }

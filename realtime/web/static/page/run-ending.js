@@ -6,19 +6,23 @@
  * @typedef {import('./agent-names.js').AgentNames} AgentNames
  */
 import { setText } from '../elements/dom.js';
-import { signInLink, toast } from './notices.js';
+import { SIGNED_OUT, signInLink, toast } from './notices.js';
 
 const SUCCESS = 'Agent pipeline completed successfully!';
 const NAVIGATE_MS = 1_500;
+/** @type {Record<string, string|undefined>} */
 const NOT_FOLLOWED = {
-  NOT_AUTHENTICATED: 'You are no longer signed in.',
+  NOT_AUTHENTICATED: SIGNED_OUT,
   RUN_NOT_FOUND: 'This run is no longer there.',
 };
 
 export class RunEnding {
   #banner;
   #names;
-  #navigation = null;
+  /** @type {number|undefined} */
+  #navigation;
+  /** @type {HTMLElement|undefined} */
+  #toast;
 
   /**
    * @param {HTMLElement} banner
@@ -37,7 +41,7 @@ export class RunEnding {
   tell(state, artifacts) {
     this.draw(state);
     if (state.status !== 'completed') return;
-    toast(SUCCESS);
+    this.#toast = toast(SUCCESS);
     this.#navigation = setTimeout(() => location.assign(artifacts), NAVIGATE_MS);
   }
 
@@ -63,11 +67,13 @@ export class RunEnding {
     if (code === 'NOT_AUTHENTICATED') this.#banner.append(' ', signInLink());
   }
 
-  /** Another run is going to be shown: nobody is led away any more. */
+  /** Another run is going to be shown: nobody is led away any more, or told of the one before. */
   forget() {
     clearTimeout(this.#navigation);
+    this.#toast?.remove();
   }
 
+  /** @param {string} text */
   #say(text) {
     setText(this.#banner, text);
     this.#banner.hidden = false;

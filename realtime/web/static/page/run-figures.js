@@ -3,7 +3,7 @@
  *
  * @typedef {import('../run-client.js').RunState} RunState
  */
-import { part, setAttributes, setText } from '../elements/dom.js';
+import { found, part, setAttributes, setText } from '../elements/dom.js';
 import { costText, durationText, elapsedMs, overall, tokensText } from '../elements/facts.js';
 
 const NOT_STARTED = '–';
@@ -34,7 +34,7 @@ export class RunFigures {
     this.#sayIfKnown('cost', costText(state.total_tokens, this.#price.price_per_mtok, this.#price.currency));
     const bar = part(this.#root, 'overall');
     setAttributes(bar, { 'aria-valuenow': String(percent) });
-    setAttributes(bar.querySelector('.fill'), { width: `${percent}%` });
+    setAttributes(found(bar, '.fill'), { width: `${percent}%` });
   }
 
   /** @param {string} text empty: not known */
@@ -42,10 +42,12 @@ export class RunFigures {
     this.#sayIfKnown('expected', text);
   }
 
+  /** @param {string} name @param {string} text */
   #say(name, text) {
     setText(part(this.#root, name), text);
   }
 
+  /** @param {string} name @param {string} text empty: not known */
   #sayIfKnown(name, text) {
     this.#say(name, text);
     part(this.#root, `${name}-row`).hidden = text === '';

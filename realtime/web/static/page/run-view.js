@@ -4,10 +4,17 @@
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
  * @typedef {import('../run-client.js').RunState} RunState
+ * @typedef {import('../run-client.js').RunWatch} RunWatch
+ * @typedef {import('../run-client.js').Connection} Connection
+ * @typedef {import('../run-client.js').Ending} Ending
+ * @typedef {import('../run-client.js').Malformed} Malformed
  * @typedef {import('./agent-names.js').AgentNames} AgentNames
+ * @typedef {import('./page-data.js').PageData} PageData
  * @typedef {import('./timeline-fold.js').Timeline} Timeline
+ *
+ * @typedef {import('./telling.js').Telling<{connection: null, drawn: RunState, ended: RunState}>} Telling
  */
-import { hasEnded } from '../apply-event.js';
+import { emptyState, hasEnded } from '../apply-event.js';
 import { Cards } from './cards.js';
 import { ConnectionTruth } from './connection-truth.js';
 import { clock } from '../elements/connection-text.js';
@@ -21,27 +28,32 @@ import { RunActions } from './run-actions.js';
 import { RunEnding } from './run-ending.js';
 import { RunFigures } from './run-figures.js';
 import { showInTab } from './tab.js';
-import { apply as applyToTimeline, fromSnapshot as timelineFromSnapshot } from './timeline-fold.js';
+import {
+  apply as applyToTimeline, empty as emptyTimeline, fromSnapshot as timelineFromSnapshot,
+} from './timeline-fold.js';
 import { TimelineView } from './timeline.js';
 
+/** @type {Set<Connection['state']>} */
 const FOLLOWING = new Set(['connecting', 'catching-up', 'live']);
+/** @type {Set<Connection['state']>} */
 const HEARD = new Set(['catching-up', 'live']);
 const NOT_LIVE = 'Your role does not include watching live.';
-const CLOSED = { state: 'closed', transport: '' };
 
-export class RunView extends EventTarget {
+export class RunView extends /** @type {Telling} */ (EventTarget) {
   #root;
   #client;
   #page;
   #mayStream;
+  /** @type {RunWatch|RefreshedRun|null} */
   #watch = null;
-  #state = null;
-  #timeline = [];
-  /** What the bars that stand there were drawn from. */
+  #state = emptyState('');
+  #timeline = emptyTimeline();
+  /** @type {readonly unknown[]} what the bars that stand there were drawn from */
   #drawnTimeline = [];
   /** The server's time as of which the run is known: it stands still while nothing is heard. */
   #knownAt = 0;
-  #tick = null;
+  /** @type {number|undefined} */
+  #tick;
   #drawing = new Drawing(() => this.#draw());
   #cards;
   #figures;
@@ -53,7 +65,7 @@ export class RunView extends EventTarget {
   /**
    * @param {HTMLElement} root the run's section
    * @param {RunClient} client
-   * @param {object} page what the server gave the page
+   * @param {PageData} page
    * @param {AgentNames} names
    */
   constructor(root, client, page, names) {
@@ -74,7 +86,11 @@ export class RunView extends EventTarget {
 
   /** True while news of a run arrive, or are about to. */
   get following() {
-    return FOLLOWING.has(this.#watch?.connection.state);
+    return FOLLOWING.has(this.#connectionState);
+  }
+
+  get #connectionState() {
+    return this.#watch?.connection?.state ?? 'closed';
   }
 
   /**
@@ -85,15 +101,14 @@ export class RunView extends EventTarget {
   show(state, timeline = timelineFromSnapshot(state)) {
     this.#ending.forget();
     this.#watch?.close();
-    this.#watch = null;
     this.#state = state;
     this.#timeline = timeline;
-    this.#knownAt = Date.parse(state.server_time ?? '') || this.#client.now();
-    if (!hasEnded(state)) this.#begin();
+    this.#knownAt = this.#asOf(state);
+    this.#watch = hasEnded(state) ? null : this.#begin();
     this.#drawing.now();
     this.#ending.draw(state);
     this.#root.hidden = false;
-    this.#showConnection(this.#watch?.connection ?? CLOSED);
+    this.#showConnection(this.#watch?.connection ?? null);
   }
 
   /** Another run is about to be begun: nobody is led away any more. */
@@ -101,15 +116,29 @@ export class RunView extends EventTarget {
     this.#ending.forget();
   }
 
+  /** Let go of the run, if one is followed; what is shown of it stays, and is not claimed to be news. */
+  rest() {
+    if (this.#watch === null) return;
+    this.#watch.close();
+    this.#watch = null;
+    part(this.#root, 'not-live').hidden = true;
+    this.#showConnection(null);
+  }
+
   /** @param {string} text how long it usually takes; empty: not known */
   expect(text) {
     this.#figures.expect(text);
   }
 
+  /** @param {RunState} state */
+  #asOf(state) {
+    return Date.parse(state.server_time ?? '') || this.#client.now();
+  }
+
   #begin() {
     part(this.#root, 'not-live').hidden = this.#mayStream;
     this.#sayRefreshed(null);
-    this.#watch = this.#mayStream ? this.#live() : this.#refreshed();
+    return this.#mayStream ? this.#live() : this.#refreshed();
   }
 
   #live() {
@@ -126,7 +155,7 @@ export class RunView extends EventTarget {
   #refreshed() {
     const run = new RefreshedRun(this.#client, this.#state);
     run.addEventListener('state', ({ detail }) => {
-      this.#knownAt = Date.parse(detail.server_time);
+      this.#knownAt = this.#asOf(detail);
       this.#timeline = timelineFromSnapshot(detail);
       this.#take(detail);
     });
@@ -135,16 +164,19 @@ export class RunView extends EventTarget {
     return run;
   }
 
+  /** @param {?number} lateSince milliseconds since 1970; null: it is not late */
   #sayRefreshed(lateSince) {
     const how = lateSince === null ? 'This is refreshed every few seconds.' : `Not refreshed since ${clock(lateSince)}, still trying.`;
     setText(part(this.#root, 'not-live'), `${NOT_LIVE} ${how}`);
   }
 
+  /** @param {RunState} state */
   #take(state) {
     this.#state = state;
     this.#drawing.ask();
   }
 
+  /** @param {?Connection} connection null: there is none */
   #showConnection(connection) {
     this.#truth.show(connection);
     this.#drawing.ask();
@@ -153,7 +185,7 @@ export class RunView extends EventTarget {
 
   #draw() {
     const state = this.#state;
-    if (HEARD.has(this.#watch?.connection.state)) this.#knownAt = this.#client.now();
+    if (HEARD.has(this.#connectionState)) this.#knownAt = this.#client.now();
     setAttributes(this.#root, {
       'data-run-id': state.id, 'data-status': state.status, 'data-last-event-id': String(state.last_event_id),
     });
@@ -170,7 +202,10 @@ export class RunView extends EventTarget {
     this.#drawAgainAtNextSecond(state);
   }
 
-  /** Its bars grow by the second: to lay them out for each event costs as much as all cards. */
+  /**
+   * Its bars grow by the second: to lay them out for each event costs as much as all cards.
+   * @param {RunState} state
+   */
   #drawTimeline(state) {
     const second = Math.floor((elapsedMs(state, this.#knownAt) ?? 0) / 1000);
     const drawn = [this.#timeline, state.id, state.status, second];
@@ -179,28 +214,30 @@ export class RunView extends EventTarget {
     this.#track.draw(this.#timeline, state, this.#knownAt);
   }
 
+  /** @param {RunState} state */
   #drawAgainAtNextSecond(state) {
     clearTimeout(this.#tick);
-    if (state.started_at === null || hasEnded(state) || !HEARD.has(this.#watch?.connection.state)) return;
-    this.#tick = setTimeout(() => this.#drawing.ask(), 1000 - (elapsedMs(state, this.#knownAt) % 1000));
+    const elapsed = elapsedMs(state, this.#knownAt);
+    if (elapsed === null || hasEnded(state) || !HEARD.has(this.#connectionState)) return;
+    this.#tick = setTimeout(() => this.#drawing.ask(), 1000 - (elapsed % 1000));
   }
 
   get #offline() {
-    return this.#watch === null || this.#watch.connection.state === 'offline';
+    return this.#watch === null || this.#connectionState === 'offline';
   }
 
   get #artifacts() {
     return `/projects/${this.#page.project_id}/artifacts?run_id=${this.#state.id}`;
   }
 
-  /** Nothing is asked for any more when this is called, so no connection is claimed either. */
+  /**
+   * Nothing is asked for any more when this is called, so no connection is claimed either.
+   * @param {Ending} ending
+   */
   #ended(ending) {
-    this.#watch = null;
-    if (ending.code === 'FORBIDDEN') {
-      this.#mayStream = false;
-      this.#begin();
-    }
-    this.#showConnection(CLOSED);
+    if (ending.code === 'FORBIDDEN') this.#mayStream = false;
+    this.#watch = ending.code === 'FORBIDDEN' ? this.#begin() : null;
+    this.#showConnection(null);
     this.#drawing.now();
     if (ending.reason === 'finished') {
       this.dispatchEvent(new CustomEvent('ended', { detail: this.#state }));
@@ -211,16 +248,24 @@ export class RunView extends EventTarget {
     }
   }
 
-  /** Nobody has watched it live, so nobody is led away. */
+  /**
+   * Nobody has watched it live, so nobody is led away.
+   * @param {Ending} ending
+   */
   #refreshedToItsEnd(ending) {
     this.#watch = null;
     part(this.#root, 'not-live').hidden = true;
     this.#drawing.now();
-    if (ending.reason === 'finished') this.#ending.draw(this.#state);
-    else this.#ending.refuse(ending);
+    if (ending.reason === 'finished') {
+      this.#ending.draw(this.#state);
+      this.#notifications.tell(this.#state);
+    } else {
+      this.#ending.refuse(ending);
+    }
   }
 }
 
+/** @param {Malformed} malformed */
 function reportMalformed({ reason, data }) {
   console.warn(`An update of the run could not be read: ${reason}`, data);
   notice('malformed', 'An update of this run could not be read. The run is still being followed.');

@@ -2,10 +2,12 @@
  * The project's newest runs, each a link to its view, kept as they are.
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
+ * @typedef {import('../run-client.js').ProjectWatch} ProjectWatch
  * @typedef {import('../run-client.js').RunSummary} RunSummary
  * @typedef {import('./agent-names.js').AgentNames} AgentNames
  */
-import { element, part, setAttributes, setChildren, setText } from '../elements/dom.js';
+import { summaryOf } from '../client/run-summary.js';
+import { childrenBy, element, found, part, setAttributes, setChildren, setText } from '../elements/dom.js';
 import { overall, statusText } from '../elements/facts.js';
 import { timeElement } from './local-time.js';
 
@@ -18,9 +20,13 @@ export class RunsList {
   #projectId;
   #names;
   #runs;
+  /** @type {?string} */
   #current = null;
+  /** @type {?RunSummary} the run that was begun here, until the list is told of it */
+  #begun = null;
   /** Of the run that the page follows: what its row says, which may be newer than what the list was told. */
-  #own = { id: null, status: '', done: 0, as_of: 0 };
+  #own = { id: '', status: '', done: 0, as_of: 0 };
+  /** @type {?ProjectWatch} */
   #watch = null;
 
   /**
@@ -58,6 +64,12 @@ export class RunsList {
     this.#draw(this.#runs);
   }
 
+  /** @param {import('./page-data.js').Run} run that was begun here: it has a row before the list is told of it */
+  begun(run) {
+    this.#begun = summaryOf(run);
+    this.current = run.id;
+  }
+
   /** @param {import('../run-client.js').RunState} run that the page follows */
   know(run) {
     const { done } = overall(run);
@@ -66,24 +78,30 @@ export class RunsList {
     if (id !== run.id || status !== run.status || before !== done) this.#draw(this.#runs);
   }
 
-  #draw(runs) {
-    this.#runs = runs;
-    const known = new Map([...this.#list.children].map((row) => [row.dataset.runId, row]));
+  /** @param {readonly RunSummary[]} told */
+  #draw(told) {
+    if (told.some(({ id }) => id === this.#begun?.id)) this.#begun = null;
+    const runs = this.#begun === null ? told : [this.#begun, ...told];
+    this.#runs = told;
+    const known = childrenBy(this.#list, 'runId');
     setChildren(this.#list, runs.slice(0, LIMIT).map((run) => this.#row(known.get(run.id) ?? this.#newRow(run), run)));
     this.#empty.hidden = runs.length > 0;
   }
 
+  /** @param {HTMLElement} row @param {RunSummary} run */
   #row(row, run) {
-    const chip = row.querySelector('.chip');
+    const chip = found(row, '.chip');
     const own = run.id === this.#own.id && run.last_event_id < this.#own.as_of;
     const { status, done } = own ? this.#own : { status: run.status, done: run.steps_completed };
     setText(chip, statusText(status));
     setAttributes(chip, { 'data-status': status });
-    setText(row.querySelector('.facts').lastChild, ` · ${run.id.slice(0, 8)} · ${done} of ${run.steps_total}`);
-    setAttributes(row.firstElementChild, { 'aria-current': run.id === this.#current ? 'true' : null });
+    const facts = /** @type {Text} */ (found(row, '.facts').lastChild);
+    setText(facts, ` · ${run.id.slice(0, 8)} · ${done} of ${run.steps_total}`);
+    setAttributes(found(row, 'a'), { 'aria-current': run.id === this.#current ? 'true' : null });
     return row;
   }
 
+  /** @param {RunSummary} run */
   #newRow(run) {
     const agents = run.agents_selected.map((agent) => this.#names.of(agent)).join(', ');
     const facts = element('span', 'facts', timeElement(run.created_at), ' ');

@@ -2,22 +2,28 @@
  * The form that starts runs. Dispatches `starting`, and `started` with the run that the server accepted.
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
+ * @typedef {import('../run-client.js').PipelineMode} PipelineMode
+ * @typedef {import('../run-client.js').RequestError} RequestError
+ * @typedef {import('./telling.js').Telling<{starting: null, started: import('./page-data.js').Run}>} Telling
  */
 import { AskedAgain } from './asked-again.js';
-import { setBusy, setText } from '../elements/dom.js';
+import { found, setBusy, setText } from '../elements/dom.js';
 import { expectedOf } from './expected.js';
-import { showError } from './notices.js';
+import { showErrors } from './notices.js';
 
 const SETTLED_MS = 300;
+const NO_AGENT = 'Choose at least one agent.';
 
-export class StartForm extends EventTarget {
+export class StartForm extends /** @type {Telling} */ (EventTarget) {
   #form;
+  /** @type {HTMLButtonElement} */
   #button;
   #client;
   #projectId;
   #starting = false;
   #following = false;
-  #settling = null;
+  /** @type {number|undefined} */
+  #settling;
   #starts = new AskedAgain();
 
   /**
@@ -28,7 +34,7 @@ export class StartForm extends EventTarget {
   constructor(form, client, projectId) {
     super();
     this.#form = form;
-    this.#button = form.querySelector('button[type="submit"]');
+    this.#button = found(form, 'button[type="submit"]');
     this.#client = client;
     this.#projectId = projectId;
     form.addEventListener('submit', (submitted) => {
@@ -36,6 +42,7 @@ export class StartForm extends EventTarget {
       if (!this.#waits) this.#start();
     });
     form.addEventListener('change', () => {
+      if (this.#choice.agents.length > 0) showErrors(this.#errorPlace);
       clearTimeout(this.#settling);
       this.#settling = setTimeout(() => this.#showExpected(), SETTLED_MS);
     });
@@ -43,7 +50,10 @@ export class StartForm extends EventTarget {
     this.#offer();
   }
 
-  /** A second run is not started by accident; without news of the first there is no reason to wait for it. */
+  /**
+   * A second run is not started by accident; without news of the first there is no reason to wait for it.
+   * @param {boolean} following
+   */
   set following(following) {
     this.#following = following;
     this.#offer();
@@ -60,21 +70,28 @@ export class StartForm extends EventTarget {
 
   get #choice() {
     const chosen = new FormData(this.#form);
-    return { agents: chosen.getAll('agent'), mode: chosen.get('pipeline_mode') };
+    return {
+      agents: /** @type {string[]} */ (chosen.getAll('agent')),
+      mode: /** @type {PipelineMode} */ (chosen.get('pipeline_mode')),
+    };
   }
 
   async #start() {
     const choice = this.#choice;
+    if (choice.agents.length === 0) {
+      showErrors(this.#errorPlace, new Error(NO_AGENT));
+      return;
+    }
     this.#starting = true;
     this.#offer();
     this.dispatchEvent(new CustomEvent('starting'));
     try {
-      const ask = (runId) => this.#client.start(choice.agents, { mode: choice.mode, runId });
-      const run = await this.#starts.send(choice, ask);
-      showError(this.#errorPlace, null);
+      const { agents, mode } = choice;
+      const run = await this.#starts.send(choice, (runId) => this.#client.start(agents, { mode, runId }));
+      showErrors(this.#errorPlace);
       this.dispatchEvent(new CustomEvent('started', { detail: run }));
     } catch (error) {
-      showError(this.#errorPlace, error);
+      showErrors(this.#errorPlace, /** @type {RequestError} */ (error));
     } finally {
       this.#starting = false;
       this.#offer();
@@ -82,14 +99,14 @@ export class StartForm extends EventTarget {
   }
 
   get #errorPlace() {
-    return document.getElementById('start-error');
+    return found(document, '#start-error');
   }
 
   async #showExpected() {
     const { agents, mode } = this.#choice;
     const text = agents.length === 0 ? '' : await expectedOf(this.#projectId, agents, mode);
     if (JSON.stringify(this.#choice) === JSON.stringify({ agents, mode })) {
-      setText(document.getElementById('start-expected'), text);
+      setText(found(document, '#start-expected'), text);
     }
   }
 }

@@ -4,6 +4,7 @@
  * @typedef {import('../run-client.js').RunState} RunState
  */
 import { randomUuid } from '../client/uuid.js';
+import { found } from '../elements/dom.js';
 import { iconName, titleText } from '../elements/facts.js';
 
 const CLIENT = 'runcast-client';
@@ -26,7 +27,8 @@ export function tabId() {
 export function showInTab(state, projectName, offline) {
   const title = `${offline ? 'Offline · ' : ''}${titleText(state, projectName)}`;
   if (document.title !== title) document.title = title;
-  const icon = document.querySelector('link[rel="icon"]');
+  /** @type {HTMLLinkElement} */
+  const icon = found(document, 'link[rel="icon"]');
   const { href } = new URL(`../${iconName(state)}.svg`, import.meta.url);
   if (icon.href !== href) icon.href = href;
 }

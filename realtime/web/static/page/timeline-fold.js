@@ -5,6 +5,7 @@
  *
  * @typedef {import('../run-client.js').RunEvent} RunEvent
  * @typedef {import('../run-client.js').RunState} RunState
+ * @typedef {import('../run-client.js').StepState} StepState
  *
  * @typedef {object} Attempt one attempt at a step; times are RFC 3339, UTC
  * @property {number} attempt the first is 1
@@ -23,6 +24,7 @@
  * @typedef {readonly StepTimeline[]} Timeline every step of a run, by position
  */
 
+/** @param {{position: number}} one @param {{position: number}} other */
 const byPosition = (one, other) => one.position - other.position;
 
 /**
@@ -46,6 +48,7 @@ export function fromSnapshot({ steps }) {
     .sort(byPosition);
 }
 
+/** @param {StepState} step @returns {Attempt[]} */
 function attemptsKnown(step) {
   if (step.started_at === null) return [];
   const waiting = step.retry_at !== null;
@@ -53,7 +56,7 @@ function attemptsKnown(step) {
     attempt: step.attempt,
     started_at: step.started_at,
     ended_at: step.completed_at,
-    outcome: waiting ? 'failed' : step.status,
+    outcome: waiting ? 'failed' : /** @type {Attempt['outcome']} not queued, for it started */ (step.status),
     reason: waiting ? step.reason : step.error_message,
   }];
 }
@@ -74,10 +77,16 @@ export function apply(timeline, { type, payload }) {
   return attempts === step.attempts ? timeline : timeline.with(found, { ...step, attempts });
 }
 
+/** @param {Timeline} timeline @param {RunEvent['payload']} payload */
 function withStep(timeline, { step_id, agent_type, position }) {
   return [...timeline, { step_id, agent_type, position, attempts: [] }].sort(byPosition);
 }
 
+/**
+ * @param {readonly Attempt[]} attempts
+ * @param {RunEvent['type']} type
+ * @param {RunEvent['payload']} payload
+ */
 function nextAttempts(attempts, type, payload) {
   switch (type) {
     case 'running':
@@ -93,14 +102,23 @@ function nextAttempts(attempts, type, payload) {
   }
 }
 
+/** @param {readonly Attempt[]} attempts @param {RunEvent['payload']} payload */
 function afterRunning(attempts, { attempt, at, retry_at: retryAt, reason = null }) {
-  const begins = attempts.length === 0 || attempt > attempts.at(-1).attempt;
+  const last = attempts.at(-1);
+  const begins = last === undefined || attempt > last.attempt;
+  /** @type {Attempt} */
   const opened = { attempt, started_at: at, ended_at: null, outcome: 'running', reason: null };
   const now = begins ? [...closed(attempts, at, 'interrupted', null), opened] : attempts;
-  return retryAt && attempt === now.at(-1).attempt ? closed(now, at, 'failed', reason) : now;
+  return retryAt && attempt === now.at(-1)?.attempt ? closed(now, at, 'failed', reason) : now;
 }
 
-/** The attempts with the last ended `at`; how it ended stays where that is known. */
+/**
+ * The attempts with the last ended `at`; how it ended stays where that is known.
+ * @param {readonly Attempt[]} attempts
+ * @param {string} at
+ * @param {Attempt['outcome']} outcome
+ * @param {?string} reason
+ */
 function closed(attempts, at, outcome, reason) {
   const last = attempts.at(-1);
   if (last === undefined || last.ended_at !== null) return attempts;

@@ -3,10 +3,12 @@
  *
  * @typedef {import('../run-client.js').RunState} RunState
  * @typedef {import('./agent-names.js').AgentNames} AgentNames
+ * @typedef {import('./timeline-fold.js').Attempt} Attempt
+ * @typedef {import('./timeline-fold.js').StepTimeline} StepTimeline
  * @typedef {import('./timeline-fold.js').Timeline} Timeline
  */
 import { attemptSpan, attemptText } from './attempt-text.js';
-import { element, setAttributes, setChildren, setText } from '../elements/dom.js';
+import { childrenBy, element, found, setAttributes, setChildren, setText } from '../elements/dom.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -31,7 +33,7 @@ export class TimelineView {
   draw(timeline, state, nowMs) {
     const from = Date.parse(state.started_at ?? '') || nowMs;
     const to = Date.parse(state.completed_at ?? '') || nowMs;
-    const known = new Map([...this.#list.children].map((row) => [row.dataset.stepId, row]));
+    const known = childrenBy(this.#list, 'stepId');
     setChildren(this.#list, timeline.map((step) => {
       const row = known.get(step.step_id) ?? this.#newRow(step);
       this.#drawAttempts(row, step.attempts, from, to);
@@ -39,6 +41,7 @@ export class TimelineView {
     }));
   }
 
+  /** @param {StepTimeline} step */
   #newRow(step) {
     const track = svg('svg', { class: 'track', viewBox: '0 0 1000 10', preserveAspectRatio: 'none', 'aria-hidden': 'true' });
     const row = element('li', '', element('span', 'path', this.#names.of(step.agent_type)), track, element('ol', ''));
@@ -46,8 +49,14 @@ export class TimelineView {
     return row;
   }
 
+  /**
+   * @param {HTMLElement} row
+   * @param {readonly Attempt[]} attempts
+   * @param {number} from milliseconds since 1970
+   * @param {number} to
+   */
   #drawAttempts(row, attempts, from, to) {
-    const [track, words] = [row.querySelector('.track'), row.querySelector('ol')];
+    const [track, words] = [found(row, '.track'), found(row, 'ol')];
     setChildren(track, attempts.map((attempt, at) => {
       const rect = track.children[at] ?? svg('rect', { class: 'attempt', height: '10' });
       const { x, width } = attemptSpan(attempt, from, to);
@@ -63,6 +72,7 @@ export class TimelineView {
   }
 }
 
+/** @param {string} tag @param {Record<string, string>} attributes */
 function svg(tag, attributes) {
   const made = document.createElementNS(SVG, tag);
   setAttributes(made, attributes);
