@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import structlog
-from quart import Quart, Request, Response, Websocket, render_template, request
+from quart import Quart, Request, Response, Websocket, current_app, render_template, request
 from quart.typing import ResponseTypes
 from werkzeug.exceptions import HTTPException
 
@@ -104,8 +104,9 @@ def _unroutable() -> Response:
 
 
 async def _refuse(error: RefusedError) -> Response:
-    """An error as JSON, or as a page where a person asked for one."""
-    if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
+    """An error as JSON, or as a page where a person asked for one and there are any."""
+    for_people = not request.path.startswith("/api/") and "text/html" in request.headers.get("Accept", "")
+    if not for_people or "static" not in current_app.blueprints:
         return error_answer(error)
     if error.status == 401:
         return Response(status=303, headers={"Location": sign_in_path(request.full_path.removesuffix("?"))})
@@ -113,10 +114,14 @@ async def _refuse(error: RefusedError) -> Response:
     return Response(page, error.status, retry_headers(error))
 
 
+_WORDS = {404: "There is nothing at this address.", 405: "This address takes no requests of this kind."}
+
+
 async def _refuse_http(error: HTTPException) -> Response:
     status = error.code or 500
     code = (error.name or "error").upper().replace(" ", "_")
-    response = await _refuse(RefusedError(status, code, error.description or code))
+    message = _WORDS.get(status) or error.description or code
+    response = await _refuse(RefusedError(status, code, message))
     for name, value in error.get_headers():
         if name in {"Allow", "Location", "Retry-After"}:
             response.headers[name] = value

@@ -93,6 +93,7 @@ async def test_artifact_has_an_address_of_its_own(server: LiveServer) -> None:
     html = await page(server, f"/artifacts/{left.artifact_id}")
     assert linked_artifacts(html) == [(left.artifact_id, True)]
     assert "<h3>Mine</h3>" in html
+    assert "<title>Matrix · Artifacts · Demo · Runcast</title>" in html
 
 
 @pytest.mark.parametrize(

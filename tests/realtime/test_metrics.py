@@ -47,7 +47,7 @@ async def test_metrics_are_served_on_their_own_address_only(tmp_path: Path) -> N
             refused = await http.request(method, url)
             assert (refused.status_code, refused.json()["error"]) == (405, "METHOD_NOT_ALLOWED"), method
         for path in ("/", "/healthz", "/api/v1/agents", "/metrics/", "/static/run-client.js"):
-            missing = await http.get(base + path)
+            missing = await http.get(base + path, headers={"Accept": "text/html"})
             assert (missing.status_code, missing.json()["error"]) == (404, "NOT_FOUND"), path
         assert missing.headers["X-Content-Type-Options"] == "nosniff"
 
