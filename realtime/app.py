@@ -9,6 +9,7 @@ from quart import Quart, Request, Response, Websocket, current_app, render_templ
 from quart.typing import ResponseTypes
 from werkzeug.exceptions import HTTPException
 
+from realtime.asgi import Application, Receive, Scope, Send
 from realtime.cors import CrossOrigin
 from realtime.endpoints.answers import error_answer, retry_headers
 from realtime.endpoints.artifacts import artifacts_blueprint
@@ -74,6 +75,7 @@ def create_metrics_app(backend: Backend) -> Quart:
 def _new_app() -> Quart:
     """An application without routes, whose requests are bounded, and whose errors have their one shape."""
     app = _Application("realtime", template_folder="web/templates", static_folder=None)
+    app.asgi_app = _Rooted(app.asgi_app)  # type: ignore[method-assign, assignment]
     app.asgi_http_class = BoundedHttp
     app.request_class = BoundedRequest
     app.url_map.merge_slashes = False  # nor redirect, which is a page
@@ -81,6 +83,19 @@ def _new_app() -> Quart:
     app.register_error_handler(HTTPException, _refuse_http)
     app.register_error_handler(Exception, _fail)
     return app
+
+
+class _Rooted:
+    """An application for which an empty path, as HTTP/2 can carry it, is ``/``: RFC 9110, section 4.2.3."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope.get("path") == "":
+            scope["path"] = "/"
+        await self._app(scope, receive, send)
 
 
 class _Application(Quart):

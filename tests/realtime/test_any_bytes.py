@@ -198,6 +198,7 @@ async def test_any_address_is_answered(stage: Stage, target: str, anything: byte
 @SAMPLED
 @given(method=st.just(b"GET") | VALUES, path=st.just(b"/api/v1/agents") | VALUES, token=VALUES)
 @example(method=b"GET", path=b"/\xff", token=b"")
+@example(method=b"GET", path=b"?\xff", token=b"")
 @example(method=b"G\xffT", path=b"/", token=b"")
 @example(method=b"GET", path=b"/api/v1/agents", token=b"\xff")
 async def test_any_request_over_http2_is_answered(stage: Stage, method: bytes, path: bytes, token: bytes) -> None:
