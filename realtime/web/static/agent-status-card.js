@@ -34,13 +34,13 @@ const MARKUP = `
   <svg class="icon" part="icon" viewBox="0 0 24 24" aria-hidden="true"><path/></svg>
   <h3 class="name" part="name"></h3>
   <span class="chip" part="chip"></span>
-  <p class="subtitle" part="subtitle"></p>
+  <div class="line"><p class="subtitle" part="subtitle"></p></div>
   <span class="badges" part="badges"></span>
   <div class="progress">
     <div class="bar" part="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100">
       <svg aria-hidden="true"><rect class="rail" width="100%" height="100%"/><rect class="fill" part="fill" height="100%"/></svg>
     </div>
-    <span class="percent" part="percent" aria-hidden="true"></span>
+    <div class="amount"><span class="percent" part="percent" aria-hidden="true"></span></div>
   </div>
 </div>`;
 const SHEET = fetchedSheet(new URL('./agent-status-card.css', import.meta.url));
