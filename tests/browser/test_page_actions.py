@@ -88,8 +88,6 @@ def test_viewer_sees_the_run_refreshed_and_is_told_so(
     page.goto("about:blank")
     context.add_cookies([session_by(viewer)])
     page.clock.install()
-    sockets: list[str] = []
-    page.on("websocket", lambda socket: sockets.append(socket.url))
     project_page.allow_notifications()
     project_page.open(run_id)
     expect(project_page.part("not-live")).to_contain_text("does not include watching live")
