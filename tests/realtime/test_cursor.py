@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from properties import PROPERTY
 
@@ -71,6 +71,8 @@ def test_cursor_of_anything_is_an_id_or_none(raw: Any) -> None:
 
 @PROPERTY
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
+@example(7, 7)
+@example(8, 7)
 def test_cursor_within_the_log_is_served(cursor: int, head: int) -> None:
     """Invariant 6: a cursor up to the head is continued from, one beyond it is reset to the head, with the reason."""
     expected = Resume(cursor) if cursor <= head else Reset(ResetReason.AHEAD, head)

@@ -67,6 +67,18 @@ def test_tail_returns_the_very_events() -> None:
     assert page.events == [one]
 
 
+def test_tail_takes_what_was_read_and_ends_where_it_begins() -> None:
+    """Older events of the log are put before it, newest first: none twice, none after a gap, while there is room."""
+    tail = RunTail(5, max_events=3)
+    tail.prepend([event(3)])
+    assert (tail.floor, tail.bytes) == (5, 0)
+    tail.append(event(6))
+    tail.prepend([event(5)])
+    tail.prepend([event(event_id) for event_id in range(1, 7)])
+    assert (tail.floor, tail.head, tail.bytes) == (3, 6, 3 * event(1).size)
+    assert ids(tail.after(3)) == [4, 5, 6]
+
+
 def test_tail_over_its_number_loses_the_oldest() -> None:
     """The newest stay, and who is behind them is sent to the log."""
     tail = RunTail(0, max_events=3)
