@@ -78,8 +78,12 @@ class Reader:
         """
         artifact = await find_artifact(self._backend, frame.principal, frame.project.id, artifact_id)
         documents = await self._backend.runs.list_documents(frame.principal.tenant, frame.project.id)
-        sources = await self._turns.take(lambda: Sources(documents))
-        named = await self._turns.take(lambda: named_in(artifact, sources))
+
+        def find_sources() -> tuple[Sources, Sequence[DocumentInfo]]:
+            sources = Sources(documents)
+            return sources, named_in(artifact, sources)
+
+        sources, named = await self._turns.take(find_sources)
         texts = await self._read_texts(frame, named)
         return ShownArtifact(
             artifact=artifact,

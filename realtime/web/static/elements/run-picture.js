@@ -5,6 +5,8 @@
  * @typedef {import('../run-client.js').StepState} StepState
  * @typedef {import('../run-client.js').Connection} Connection
  * @typedef {import('../run-client.js').Ending} Ending
+ *
+ * @typedef {Map<string, string>} Names of agents, by their types
  */
 import { cardAttributes } from '../step-look.js';
 import { nameOf, withNames } from './agent-name.js';
@@ -46,8 +48,10 @@ export class RunPicture {
   draw(state, connection, ending) {
     this.#drawHead(state);
     this.#drawConnection(connection);
-    this.#drawBanner(state, ending);
-    this.#drawCards(state?.steps ?? []);
+    const steps = state?.steps ?? [];
+    const names = new Map(steps.map(({ agent_type: type }) => [type, nameOf(type)]));
+    this.#drawBanner(state, ending, names);
+    this.#drawCards(steps, names);
   }
 
   /** @param {?RunState} state */
@@ -66,10 +70,10 @@ export class RunPicture {
     setAttributes(place, { 'data-connection': connection?.state ?? null });
   }
 
-  /** @param {?RunState} state @param {?Ending} ending */
-  #drawBanner(state, ending) {
+  /** @param {?RunState} state @param {?Ending} ending @param {Names} names */
+  #drawBanner(state, ending, names) {
     const refused = ending !== null && ending.reason !== 'finished' ? ending.message : null;
-    const text = refused ?? withNames(state?.error_message ?? '', namesOf(state?.steps ?? []));
+    const text = refused ?? withNames(state?.error_message ?? '', names);
     const place = found(this.#root, '.banner');
     // What somebody wanted is no alarm.
     setAttributes(place, { role: state?.status === 'cancelled' ? 'status' : 'alert' });
@@ -77,23 +81,17 @@ export class RunPicture {
     place.hidden = text === '';
   }
 
-  /** @param {readonly StepState[]} steps */
-  #drawCards(steps) {
+  /** @param {readonly StepState[]} steps @param {Names} names */
+  #drawCards(steps, names) {
     const place = found(this.#root, '.cards');
     const known = childrenBy(place, 'stepId');
-    const names = namesOf(steps);
     setChildren(place, steps.map((step) => drawnCard(known.get(step.id) ?? newCard(step.id), step, names)));
   }
 }
 
-/** @param {readonly StepState[]} steps @returns {Map<string, string>} the name of each agent's type */
-function namesOf(steps) {
-  return new Map(steps.map(({ agent_type: type }) => [type, nameOf(type)]));
-}
-
-/** @param {HTMLElement} card @param {StepState} step @param {Map<string, string>} names */
+/** @param {HTMLElement} card @param {StepState} step @param {Names} names */
 function drawnCard(card, step, names) {
-  const attributes = cardAttributes(step, nameOf(step.agent_type));
+  const attributes = cardAttributes(step, names.get(step.agent_type) ?? '');
   attributes.message = attributes.message && withNames(attributes.message, names);
   setAttributes(card, attributes);
   return card;

@@ -1,7 +1,8 @@
 /**
  * A run for those who may see it but not watch it live: asked for every few seconds until it has ended, more seldom
- * while nobody looks, and at once when somebody does again. Dispatches `state`, and `ended` once, as a watch does; and `late` with the time (milliseconds since 1970,
- * the browser's clock) as of which the run is known while no answer comes, then with null once one has come.
+ * while nobody looks, and at once when somebody does again. Dispatches `state`, and `ended` once, as a watch does; and
+ * `late` with the time (milliseconds since 1970, the browser's clock) as of which the run is known while no answer
+ * comes, then with null once one has come.
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
  * @typedef {import('../run-client.js').RunState} RunState
