@@ -64,6 +64,7 @@ def test_card_shows_what_its_attributes_say(server: LiveServer, page: Page) -> N
         "".join(f'<agent-status-card agent-type="qa_consultant" {one}></agent-status-card>' for one in shown),
     )
     cards = page.locator("agent-status-card")
+    expect(cards.first.locator(".card")).to_have_css("display", "grid")
     assert cards.evaluate_all(SAID) == list(shown.values())
     expect(page.get_by_role("group", name="QA consultant: Waiting")).to_have_count(1)
     bar = page.get_by_role("progressbar", name="Progress of QA consultant").first

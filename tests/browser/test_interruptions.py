@@ -37,7 +37,7 @@ def test_waiting_step_says_until_when_and_why_and_stands_still(project_page: Pro
         expect(card.locator(".subtitle")).to_have_text(
             re.compile(r"^Attempt 1 failed, trying again at \d+:\d\d:\d\d( UTC|\s.M)?: The model does not answer\.$")
         )
-        assert card.locator(".icon").evaluate("icon => getComputedStyle(icon).animationName") == "none"
+        expect(card.locator(".icon")).to_have_css("animation-name", "none")
         project_page.page.reload()
 
 

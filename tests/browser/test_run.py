@@ -49,7 +49,7 @@ def test_running_step_shows_bar_at_percent_and_label(project_page: ProjectPage, 
     expect(bar).to_have_attribute("aria-valuenow", "40")
     expect(card.locator(".subtitle")).to_have_text("Read 2 of 5 documents")
     expect(bar.locator(".fill")).to_have_attribute("width", "40%")
-    assert card.locator(".icon").evaluate("icon => getComputedStyle(icon).animationName") != "none"
+    expect(card.locator(".icon")).not_to_have_css("animation-name", "none")
 
 
 def test_complete_step_shows_complete_while_the_next_runs(project_page: ProjectPage, stage: Stage) -> None:
