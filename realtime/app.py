@@ -20,6 +20,7 @@ from realtime.endpoints.documents import documents_blueprint
 from realtime.endpoints.events import events_blueprint
 from realtime.endpoints.failures import count_failures
 from realtime.endpoints.inbound import BoundedWebsocket
+from realtime.endpoints.lists import lists_blueprint
 from realtime.endpoints.material import material_blueprint
 from realtime.endpoints.ops import metrics_blueprint, ops_blueprint
 from realtime.endpoints.pages import pages_blueprint
@@ -50,6 +51,7 @@ def create_app(backend: Backend) -> Quart:
         socket_blueprint,
         session_blueprint,
         pages_blueprint,
+        lists_blueprint,
         material_blueprint,
         ops_blueprint,
         description_blueprint,

@@ -14,9 +14,6 @@ import msgspec
 from realtime.events import Event, RunKey
 from realtime.snapshot import RunSnapshot
 
-LISTED_ARTIFACTS = 200
-"""A list of artifacts has no more."""
-
 
 class RefusedError(Exception):
     """A request cannot be done as asked: ``status`` is that of HTTP, ``code`` stable, ``message`` for people.
@@ -139,9 +136,7 @@ class RunService(Protocol):
         ...
 
     async def cancel_run(self, key: RunKey, cancelled_by: str) -> RunSnapshot:
-        """End the run, whichever server works on it, and have that work stopped; the run as it ended.
-
-        One that has ended stays as it is.
+        """End the run, whichever server works on it, and have that work stopped; the run as it ended, also long ago.
 
         Raises:
             RefusedError: this tenant has no such run.
@@ -175,10 +170,8 @@ class RunService(Protocol):
     async def past_durations(
         self, tenant: str, project_id: str, agents_selected: Sequence[str], pipeline_mode: str
     ) -> Sequence[float]:
-        """Seconds that the newest completed runs of the project took, at most 20, newest first.
-
-        Those of the same agents in the same order and of the same mode, but for runs of which a part was reused or
-        answered from the cache.
+        """Seconds that the newest completed runs, 20 at most, of these agents in this order and mode took, newest
+        first; without those of which a part was reused or answered from the cache.
 
         Raises:
             RefusedError: no run of these agents and this mode can be started.
@@ -190,8 +183,14 @@ class RunService(Protocol):
         """What the tenant has spent on language models in this month, and what is left."""
         ...
 
-    async def list_documents(self, tenant: str, project_id: str) -> Sequence[DocumentInfo]:
-        """The project's documents by path."""
+    async def list_documents(
+        self, tenant: str, project_id: str, limit: int | None = None, after: str = ""
+    ) -> Sequence[DocumentInfo]:
+        """The project's documents by path: ``limit`` of them, or all, of those whose path comes after ``after``."""
+        ...
+
+    async def count_documents(self, tenant: str, project_id: str) -> int:
+        """How many documents the project has."""
         ...
 
     async def add_documents(
@@ -200,8 +199,7 @@ class RunService(Protocol):
         """Keep documents, each a path and its content; the same path again makes a new version.
 
         Raises:
-            RefusedError: one is empty, too large, not UTF-8 text, or its path cannot be kept, or there is no room
-                for all that the tenant or the user ``added_by`` may keep; then none is kept.
+            RefusedError: one is no text or under no path that can be kept, or there is no room for all; none is kept.
 
         """
         ...
@@ -214,8 +212,10 @@ class RunService(Protocol):
         """Remove a document. False: there was none."""
         ...
 
-    async def list_artifacts(self, tenant: str, project_id: str, run_id: str | None) -> Sequence[ArtifactInfo]:
-        """The `LISTED_ARTIFACTS` newest of one run, or of a project's newest runs, newest first, without content."""
+    async def list_artifacts(
+        self, tenant: str, project_id: str, run_id: str | None, limit: int, before: str | None = None
+    ) -> Sequence[ArtifactInfo]:
+        """Artifacts of one run, or of all, newest run first, without content; ``before``: the last id of a page."""
         ...
 
     async def get_artifact(self, tenant: str, project_id: str, artifact_id: str) -> ArtifactInfo | None:

@@ -29,7 +29,7 @@ ORDER = {
     """,
     "realtime": """
         wire events page tail counts durations snapshot facts timeline cursor frames protocol
-        clock log listener light_event channel peer tls shared_reads
+        clock log listener light_event channel peer tls shared_reads turns
         outlet direct_outlet asgi_outlet
         subscription topic broadcaster sse
         asgi origins cors proxies

@@ -145,14 +145,14 @@ class RunStore(Protocol):
         project_id: str,
         run_id: str | None = None,
         limit: int = 200,
+        before: str | None = None,
         *,
         with_content: bool = False,
     ) -> tuple[Artifact, ...]:
-        """Artifacts of one run, or of the newest runs of a project, newest first.
+        """Artifacts of one run, or of a project's runs, those of the newest run first; of each run, newest first.
 
-        Those of a run are those of its steps, also where they are reused from another run. Where a project has more
-        than ``limit``, those of its older runs are left out, whichever were made last. ``content`` is empty unless
-        asked for.
+        Those of a run are those of its steps, also where they are reused from another run. ``before``, only without
+        ``run_id``, is the id of the last artifact of the page before. ``content`` is empty unless asked for.
         """
         ...
 
@@ -181,8 +181,17 @@ class DocumentStore(Protocol):
         """
         ...
 
-    async def list_documents(self, tenant: str, project_id: str, *, with_text: bool = False) -> tuple[Document, ...]:
-        """The newest version of each document that is not deleted, by path."""
+    async def list_documents(
+        self, tenant: str, project_id: str, limit: int | None = None, after: str = "", *, with_text: bool = False
+    ) -> tuple[Document, ...]:
+        """The newest version of each document that is not deleted, in the order of their paths' code points.
+
+        At most ``limit``, or all, of those whose path comes after ``after``.
+        """
+        ...
+
+    async def count_documents(self, tenant: str, project_id: str) -> int:
+        """How many documents the project has."""
         ...
 
     async def get_document(self, tenant: str, project_id: str, document_id: str) -> Document | None:

@@ -21,16 +21,31 @@ ONE = """
     WHERE a.id = :artifact_id AND r.project_id = :project_id
 """
 
-OF_PROJECT = """
-    SELECT * FROM (
-        SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
-            CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
-        FROM {tenant}.agent_runs r CROSS JOIN {tenant}.artifacts a
-        WHERE r.project_id = :project_id AND a.run_id = r.id
-        ORDER BY r.created_at DESC, r.id DESC, a.created_at DESC, a.id DESC LIMIT :limit
-    ) newest ORDER BY created_at DESC, id DESC
+_OF_PROJECT = """
+    SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
+        CASE WHEN :with_content = 1 THEN a.content ELSE '' END AS content, a.created_at
+    FROM {{tenant}}.agent_runs r CROSS JOIN {{tenant}}.artifacts a
+    WHERE r.project_id = :project_id AND a.run_id = r.id {older}
+    ORDER BY r.created_at DESC, r.id DESC, a.created_at DESC, a.id DESC LIMIT :limit
 """
 """Read along ``agent_runs_by_age``, only as far as the limit. CROSS: SQLite joins in the order that is written."""
+
+OF_PROJECT = _OF_PROJECT.format(older="")
+
+OLDER_OF_PROJECT = _OF_PROJECT.format(
+    older="""
+    AND (r.created_at, r.id) <= (
+        SELECT created_at, id FROM {tenant}.agent_runs
+        WHERE project_id = :project_id AND id = (SELECT run_id FROM {tenant}.artifacts WHERE id = :before)
+    )
+    AND (r.created_at, r.id, a.created_at, a.id) < (
+        SELECT of_last.created_at, of_last.id, last.created_at, last.id
+        FROM {tenant}.artifacts last JOIN {tenant}.agent_runs of_last ON of_last.id = last.run_id
+        WHERE last.id = :before
+    )
+    """
+)
+"""The first condition is for the index, and keeps out a place in another project."""
 
 OF_RUN = """
     SELECT a.id, a.run_id, a.step_id, a.agent_type, a.title, a.artifact_type, a.content_type,
@@ -56,16 +71,26 @@ async def find_artifact(session: Session, project_id: str, artifact_id: str) -> 
     return None if row is None else msgspec.convert(row, Artifact)
 
 
-async def newest_artifacts(
-    session: Session, project_id: str, run_id: str | None, limit: int, *, with_content: bool
+async def artifacts_of_project(
+    session: Session, project_id: str, limit: int, before: str | None, *, with_content: bool
 ) -> tuple[Artifact, ...]:
-    """Up to ``limit`` artifacts of the project, or of one of its runs, newest first; equally new ones by id.
+    """Up to ``limit``, those of the newest run first, those of each run newest first; equally new ones by id.
 
-    Their content is read only if asked for, and empty otherwise.
+    ``before``: only those after that one. Their content is read only if asked for, and empty otherwise.
     """
     asked: dict[str, Value] = {"project_id": project_id, "limit": bounded(limit), "with_content": int(with_content)}
-    if run_id is None:
+    if before is None:
         rows = await session.fetch_all(OF_PROJECT, **asked)
     else:
-        rows = await session.fetch_all(OF_RUN, run_id=run_id, **asked)
+        rows = await session.fetch_all(OLDER_OF_PROJECT, before=before, **asked)
+    return msgspec.convert(rows, tuple[Artifact, ...])
+
+
+async def artifacts_of_run(
+    session: Session, project_id: str, run_id: str, limit: int, *, with_content: bool
+) -> tuple[Artifact, ...]:
+    """Up to ``limit`` of a run of the project, newest first; equally new ones by id. Content as above."""
+    rows = await session.fetch_all(
+        OF_RUN, project_id=project_id, run_id=run_id, limit=bounded(limit), with_content=int(with_content)
+    )
     return msgspec.convert(rows, tuple[Artifact, ...])

@@ -1,8 +1,9 @@
 """What the stores ask of a database, whichever it is, and what holds for all of them.
 
 SQL is written once for every dialect. In its text ``{tenant}`` stands for the tenant's schema, ``public`` is the
-shared one, ``{now}`` is the database's clock as RFC 3339 text, ``:name`` is a bound value and ``{names}`` the place
-of a list that `spread` fills. Nothing else is ever put into the text.
+shared one, ``{now}`` is the database's clock as RFC 3339 text, ``{by_code_point}`` after a text has it compared as
+Python does, ``:name`` is a bound value and ``{names}`` the place of a list that `spread` fills. Nothing else is ever
+put into the text.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import msgspec
 from orchestrator.errors import InvalidDocumentError, ProjectNotFoundError
 from orchestrator.events import UNSTORABLE
 from orchestrator.records import NO_QUOTA, Document, Quota
-from orchestrator.store.base import Databases, Session, read_or, write_or
+from orchestrator.store.base import LARGEST_INTEGER, Databases, Session, bounded, read_or, write_or
 from orchestrator.store.quotas import check_documents
 
 PROJECT = "SELECT 1 AS found FROM {tenant}.projects WHERE id = :project_id"
@@ -36,8 +36,12 @@ BY_PATH = """
     WHERE project_id = :project_id AND path = :path
 """
 
+COUNT = "SELECT count(*) AS total FROM {tenant}.documents WHERE project_id = :project_id"
+
 ALL = """
-    SELECT id, project_id, path, version, size, created_at FROM {tenant}.documents WHERE project_id = :project_id
+    SELECT d.id, d.project_id, d.path, d.version, d.size, d.created_at
+    FROM {tenant}.documents d
+    WHERE d.project_id = :project_id
 """
 
 ALL_WITH_TEXT = """
@@ -46,6 +50,8 @@ ALL_WITH_TEXT = """
     JOIN {tenant}.document_versions v ON v.document_id = d.id AND v.version = d.version
     WHERE d.project_id = :project_id
 """
+
+IN_ORDER = "AND d.path {by_code_point} > :after ORDER BY d.path {by_code_point} LIMIT :limit"
 
 ONE_WITH_TEXT = f"{ALL_WITH_TEXT.rstrip()} AND d.id = :id"
 
@@ -94,15 +100,34 @@ class DocumentStore:
 
         return await self._databases.write_in_turn(tenant, add)
 
-    async def list_documents(self, tenant: str, project_id: str, *, with_text: bool = False) -> tuple[Document, ...]:
-        """See `orchestrator.ports.DocumentStore.list_documents`. Paths are in the order of their code points."""
+    async def list_documents(
+        self,
+        tenant: str,
+        project_id: str,
+        limit: int | None = None,
+        after: str = "",
+        *,
+        with_text: bool = False,
+    ) -> tuple[Document, ...]:
+        """See `orchestrator.ports.DocumentStore.list_documents`."""
+        sql = (ALL_WITH_TEXT if with_text else ALL) + IN_ORDER
+
+        most = LARGEST_INTEGER if limit is None else bounded(limit)
 
         async def read(session: Session) -> tuple[Document, ...]:
-            rows = await session.fetch_all(ALL_WITH_TEXT if with_text else ALL, project_id=project_id)
-            documents = msgspec.convert(rows, list[Document])
-            return tuple(sorted(documents, key=lambda document: document.path))
+            rows = await session.fetch_all(sql, project_id=project_id, after=after, limit=most)
+            return msgspec.convert(rows, tuple[Document, ...])
 
         return await read_or(self._databases, tenant, read, ())
+
+    async def count_documents(self, tenant: str, project_id: str) -> int:
+        """See `orchestrator.ports.DocumentStore.count_documents`."""
+
+        async def read(session: Session) -> int:
+            row = await session.fetch_one(COUNT, project_id=project_id)
+            return 0 if row is None else int(row["total"])
+
+        return await read_or(self._databases, tenant, read, 0)
 
     async def get_document(self, tenant: str, project_id: str, document_id: str) -> Document | None:
         """See `orchestrator.ports.DocumentStore.get_document`."""

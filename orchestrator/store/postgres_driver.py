@@ -22,6 +22,8 @@ from orchestrator.store.transactions import Transaction
 
 NOW = """to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
 
+BY_CODE_POINT = 'COLLATE "C"'
+
 TOKEN = re.compile(r"""'(?:[^']|'')*' | "[^"]*" | :: | :([a-z]\w*)""", re.VERBOSE)
 """A bound value's name, or what looks like one and is none: a literal, a quoted name, a cast."""
 
@@ -237,4 +239,4 @@ def render(sql: str, schema: str) -> tuple[str, tuple[str, ...]]:
         return token[0] if name is None else f"${numbers.setdefault(name, len(numbers) + 1)}"
 
     text = TOKEN.sub(number, sql).replace("{tenant}", f'"{schema}"').replace("{now}", NOW)
-    return text, tuple(numbers)
+    return text.replace("{by_code_point}", BY_CODE_POINT), tuple(numbers)

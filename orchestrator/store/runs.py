@@ -12,7 +12,7 @@ from orchestrator.ports import LEASE_S
 from orchestrator.records import NO_QUOTA, Artifact, Claim, NewRun, Quota, RunRecord, SavedEvent, Written
 from orchestrator.store import claims
 from orchestrator.store.accepting import accept
-from orchestrator.store.artifacts import find_artifact, newest_artifacts
+from orchestrator.store.artifacts import artifacts_of_project, artifacts_of_run, find_artifact
 from orchestrator.store.base import Databases, Session, TenantNotFoundError, bounded, read_or, spread, write_or
 from orchestrator.store.budgets import write_off
 from orchestrator.store.durations import past_durations
@@ -241,12 +241,15 @@ class RunStore:
         project_id: str,
         run_id: str | None = None,
         limit: int = 200,
+        before: str | None = None,
         *,
         with_content: bool = False,
     ) -> tuple[Artifact, ...]:
         """See `orchestrator.ports.RunStore.list_artifacts`."""
 
         async def read(session: Session) -> tuple[Artifact, ...]:
-            return await newest_artifacts(session, project_id, run_id, limit, with_content=with_content)
+            if run_id is None:
+                return await artifacts_of_project(session, project_id, limit, before, with_content=with_content)
+            return await artifacts_of_run(session, project_id, run_id, limit, with_content=with_content)
 
         return await read_or(self._databases, tenant, read, ())

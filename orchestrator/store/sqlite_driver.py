@@ -24,6 +24,8 @@ from orchestrator.store.transactions import Database
 
 NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 
+BY_CODE_POINT = "COLLATE BINARY"
+
 
 class Attachment(NamedTuple):
     """Which file is attached under which schema, and how long to wait for another process that writes to it."""
@@ -268,4 +270,4 @@ class SqliteSession:
 
 @lru_cache(maxsize=1024)
 def _render(sql: str, schema: str) -> str:
-    return sql.replace("{tenant}", f'"{schema}"').replace("{now}", NOW)
+    return sql.replace("{tenant}", f'"{schema}"').replace("{now}", NOW).replace("{by_code_point}", BY_CODE_POINT)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response
 
 from realtime.endpoints.answers import answer
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import enter_project, parse_id
+from realtime.endpoints.guard import asked_id, enter_project, parse_id
+from realtime.endpoints.paging import ARTIFACTS_PER_PAGE
 from realtime.material import attachment
 from realtime.ports import ArtifactInfo, RefusedError
 from realtime.roles import Action
@@ -20,7 +21,9 @@ def artifacts_blueprint(backend: Backend) -> Blueprint:
     @blueprint.get("")
     async def list_artifacts(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
-        return answer({"artifacts": await backend.runs.list_artifacts(principal.tenant, project_id, asked_run())})
+        run_id, before = asked_id("run_id", "run"), asked_id("before", "artifact")
+        listed = await backend.runs.list_artifacts(principal.tenant, project_id, run_id, ARTIFACTS_PER_PAGE, before)
+        return answer({"artifacts": listed})
 
     @blueprint.get("/<artifact_id>")
     async def get_artifact(project_id: str, artifact_id: str) -> Response:
@@ -36,17 +39,6 @@ def artifacts_blueprint(backend: Backend) -> Blueprint:
         return response
 
     return blueprint
-
-
-def asked_run() -> str | None:
-    """The run that the current request wants the artifacts of; None: it wants those of all.
-
-    Raises:
-        RefusedError: 400, the id is none.
-
-    """
-    run_id = request.args.get("run_id")
-    return None if run_id is None else parse_id(run_id, "run")
 
 
 async def find_artifact(backend: Backend, principal: Principal, project_id: str, artifact_id: str) -> ArtifactInfo:

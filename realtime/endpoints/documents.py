@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from quart import Blueprint, Response, request
 
-from realtime.endpoints.answers import answer, read_body
+from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.body import at_end_of_request, permit_body
 from realtime.endpoints.guard import enter_project, parse_id
@@ -31,7 +31,12 @@ def documents_blueprint(backend: Backend) -> Blueprint:
     @blueprint.get("")
     async def list_documents(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
-        return answer({"documents": await backend.runs.list_documents(principal.tenant, project_id)})
+        limit = read_limit() if "limit" in request.args else None
+        after = request.args.get("after", "")
+        listed = await backend.runs.list_documents(principal.tenant, project_id, limit, after)
+        return answer(
+            {"documents": listed, "total": await backend.runs.count_documents(principal.tenant, project_id)}
+        )
 
     @blueprint.post("")
     async def add_documents(project_id: str) -> Response:

@@ -150,6 +150,17 @@ def run_not_found() -> RefusedError:
     return RefusedError(404, "RUN_NOT_FOUND", "There is no such run.")
 
 
+def asked_id(name: str, what: str) -> str | None:
+    """The id of a ``what`` that the current request has under ``name`` in its query; None: it has none.
+
+    Raises:
+        RefusedError: 400, it is no id.
+
+    """
+    text = request.args.get(name)
+    return None if text is None else parse_id(text, what)
+
+
 def parse_id(text: str, what: str) -> str:
     """``text`` as the canonical form of the UUID it is.
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any, TypeVar
 
 import msgspec
 from quart import Blueprint, render_template, request
 
-from realtime.endpoints.artifacts import asked_run, find_artifact
+from realtime.endpoints.artifacts import find_artifact
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.documents import find_document
+from realtime.endpoints.guard import asked_id
 from realtime.endpoints.page_frame import PageFrame, enter_page
 from realtime.endpoints.page_words import AgentNames, size_text
+from realtime.endpoints.paging import ARTIFACTS_PER_PAGE, ListPage
 from realtime.material import DocumentPage, Rendered, Sources, document_page, named_in, render
-from realtime.ports import LISTED_ARTIFACTS, ArtifactInfo, DocumentInfo, RefusedError
+from realtime.ports import ArtifactInfo, DocumentInfo, RefusedError
+from realtime.turns import Turns
 
 TITLED_DOCUMENTS = 50
 """The lines of so many documents are the titles of links; links into others have none."""
@@ -24,7 +25,17 @@ TITLED_DOCUMENTS = 50
 TITLED_BYTES = 1024 * 1024
 """What these may have together."""
 
-Made = TypeVar("Made")
+
+class ArtifactList(msgspec.Struct, frozen=True, kw_only=True):
+    """Artifacts by run, the newest run first, those of a run in the order in which they were made.
+
+    ``before``: the id of the last one of the page before, None for the first page; ``last``: of the last one of this
+    page, None where the list ends.
+    """
+
+    by_run: Sequence[Sequence[ArtifactInfo]]
+    before: str | None
+    last: str | None
 
 
 class ShownArtifact(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,25 +46,6 @@ class ShownArtifact(msgspec.Struct, frozen=True, kw_only=True):
     changed: Sequence[DocumentInfo]
 
 
-class Turns:
-    """Work in a thread beside the event loop, where it holds up nobody: one piece at a time, in order of arrival."""
-
-    def __init__(self) -> None:
-        self._turn = asyncio.Lock()
-
-    async def take(self, work: Callable[[], Made]) -> Made:
-        """What ``work`` returns or raises. A caller who leaves keeps the turn until the thread is done with it."""
-        await self._turn.acquire()
-        task = asyncio.create_task(asyncio.to_thread(work))
-        task.add_done_callback(self._end)
-        return await asyncio.shield(task)
-
-    def _end(self, task: asyncio.Task[Any]) -> None:
-        self._turn.release()
-        if not task.cancelled():
-            task.exception()  # seen: a caller who left does not want it, and asyncio would complain
-
-
 class Reader:
     """Reads what is kept and makes HTML of it."""
 
@@ -61,13 +53,18 @@ class Reader:
         self._backend = backend
         self._turns = Turns()
 
-    async def list_artifacts(self, frame: PageFrame, run_id: str | None) -> list[list[ArtifactInfo]]:
-        """The artifacts of each run, the newest run first, those of a run in the order in which they were made."""
-        listed = await self._backend.runs.list_artifacts(frame.principal.tenant, frame.project.id, run_id)
+    async def list_artifacts(self, frame: PageFrame, run_id: str | None, before: str | None = None) -> ArtifactList:
+        """Those of that run, or a page of all, from the newest or from the one after ``before`` on."""
+        read = await self._backend.runs.list_artifacts(
+            frame.principal.tenant, frame.project.id, run_id, ARTIFACTS_PER_PAGE + 1, before
+        )
+        page = ListPage.of(read, ARTIFACTS_PER_PAGE)
         by_run: dict[str, list[ArtifactInfo]] = {}
-        for artifact in listed:
+        for artifact in page.items:
             by_run.setdefault(run_id or artifact.run_id, []).insert(0, artifact)
-        return list(by_run.values())
+        return ArtifactList(
+            by_run=[*by_run.values()], before=before, last=None if page.last is None else page.last.id
+        )
 
     async def read_artifact(self, frame: PageFrame, artifact_id: str) -> ShownArtifact:
         """That artifact, with links to the lines of documents that it names.
@@ -128,15 +125,15 @@ def material_blueprint(backend: Backend) -> Blueprint:
     @blueprint.get("/artifacts")
     async def list_artifacts(project_id: str) -> str:
         frame = await enter_page(backend, project_id)
-        run_id = asked_run()
-        groups = await reader.list_artifacts(frame, run_id)
-        shown = await reader.read_artifact(frame, groups[0][0].id) if groups else None
-        return await artifacts_page(frame, run_id, groups, shown, addressed=False)
+        run_id = asked_id("run_id", "run")
+        listed = await reader.list_artifacts(frame, run_id, asked_id("before", "artifact"))
+        shown = await reader.read_artifact(frame, listed.by_run[0][0].id) if listed.by_run else None
+        return await artifacts_page(frame, run_id, listed, shown, addressed=False)
 
     @blueprint.get("/artifacts/<artifact_id>")
     async def show_artifact(project_id: str, artifact_id: str) -> str:
         frame = await enter_page(backend, project_id)
-        asked = asked_run()
+        asked = asked_id("run_id", "run")
         shown = await reader.read_artifact(frame, artifact_id)
         run_id = asked or shown.artifact.run_id
         return await artifacts_page(frame, run_id, await reader.list_artifacts(frame, run_id), shown, addressed=True)
@@ -144,7 +141,7 @@ def material_blueprint(backend: Backend) -> Blueprint:
     async def artifacts_page(
         frame: PageFrame,
         run_id: str | None,
-        groups: Sequence[Sequence[ArtifactInfo]],
+        listed: ArtifactList,
         shown: ShownArtifact | None,
         *,
         addressed: bool,
@@ -153,11 +150,10 @@ def material_blueprint(backend: Backend) -> Blueprint:
             "artifacts.html",
             **frame.context,
             run_id=run_id,
-            groups=groups,
+            listed=listed,
             names=AgentNames(backend.runs.agents()),
             addressed=addressed,
             shown=shown,
-            cut_at=LISTED_ARTIFACTS if sum(map(len, groups)) == LISTED_ARTIFACTS else None,
         )
 
     @blueprint.get("/documents/<document_id>")

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 import msgspec
 
 from realtime import timeline
+from realtime.board import RUNS
 from realtime.clock import rfc3339
 from realtime.durations import DurationRange, usual_range
 from realtime.endpoints.backend import Backend
 from realtime.endpoints.guard import find_run_of
 from realtime.endpoints.page_frame import PageFrame
+from realtime.endpoints.paging import DOCUMENTS_PER_PAGE
 from realtime.events import RunKey
 from realtime.ports import AgentInfo, DocumentInfo, EventLog, RefusedError
 from realtime.roles import Action
 from realtime.snapshot import RunSnapshot, RunSummary, summarise
 from realtime.timeline import Timeline
-
-NEWEST_RUNS = 20
 
 LONGEST_LOG = 5000
 """Events that one page is worth reading; of a longer log, the page shows what the snapshot knows."""
@@ -54,11 +54,13 @@ class PageData(msgspec.Struct, frozen=True, kw_only=True):
 class PageMaterial(msgspec.Struct, frozen=True, kw_only=True):
     """All that the project page shows: ``data``, and what no script needs.
 
-    ``start_expected``: how long a run takes of what the form for a new one begins with.
+    ``documents`` are the first `DOCUMENTS_PER_PAGE` by path, of ``documents_total``. ``start_expected``: how long a
+    run takes of what the form for a new one begins with.
     """
 
     data: PageData
     documents: tuple[DocumentInfo, ...]
+    documents_total: int
     start_expected: DurationRange
 
 
@@ -73,9 +75,10 @@ async def read_page(backend: Backend, frame: PageFrame, run_id: str | None) -> P
     run = None if run_id is None else await find_run_of(backend, frame.principal, project.id, run_id)
     agents = tuple(backend.runs.agents())
     everybody = [agent.agent_type for agent in agents]
-    runs, documents, shown_timeline, expected, start_expected = await asyncio.gather(
-        backend.runs.list_runs(tenant, project.id, NEWEST_RUNS, None),
-        backend.runs.list_documents(tenant, project.id),
+    runs, documents, documents_total, shown_timeline, expected, start_expected = await asyncio.gather(
+        backend.runs.list_runs(tenant, project.id, RUNS, None),
+        backend.runs.list_documents(tenant, project.id, DOCUMENTS_PER_PAGE),
+        backend.runs.count_documents(tenant, project.id),
         _timeline_of(backend, tenant, run),
         _expected_of(backend, tenant, run),
         _usual(backend, tenant, project.id, everybody, DEFAULT_MODE),
@@ -95,7 +98,9 @@ async def read_page(backend: Backend, frame: PageFrame, run_id: str | None) -> P
         currency=backend.settings.llm_currency,
         server_time=rfc3339() if run is None else run.server_time,
     )
-    return PageMaterial(data=data, documents=tuple(documents), start_expected=start_expected)
+    return PageMaterial(
+        data=data, documents=tuple(documents), documents_total=documents_total, start_expected=start_expected
+    )
 
 
 async def _timeline_of(backend: Backend, tenant: str, run: RunSnapshot | None) -> Timeline:

@@ -120,7 +120,7 @@ def words_of(data: PageData) -> PageWords:
         icon=facts.icon_name(data.run),
         run=RunWords() if data.run is None else _run(data.run, data, names),
         followed=data.run is not None and data.may_stream and not data.run.ended,
-        rows=tuple(_row(run, names) for run in data.runs),
+        rows=tuple(row_words(run, names) for run in data.runs),
     )
 
 
@@ -185,7 +185,8 @@ def _attempt(attempt: Attempt, start_ms: int, end_ms: int, names: AgentNames) ->
     return AttemptWords(outcome=attempt.outcome, x=x, width=width, text=text)
 
 
-def _row(run: RunSummary, names: AgentNames) -> RowWords:
+def row_words(run: RunSummary, names: AgentNames) -> RowWords:
+    """The run's line in a list."""
     return RowWords(
         id=run.id,
         agents=", ".join(names.of(agent) for agent in run.agents_selected),

@@ -11,6 +11,7 @@ from realtime.endpoints.guard import identify
 from realtime.endpoints.page_data import read_page
 from realtime.endpoints.page_frame import enter_page
 from realtime.endpoints.page_words import expected_words, size_text, words_of
+from realtime.endpoints.paging import DOCUMENTS_PER_PAGE
 from realtime.ports import RefusedError
 from realtime.roles import Action
 
@@ -28,6 +29,8 @@ def pages_blueprint(backend: Backend) -> Blueprint:
             notice=backend.runs.notice,
             can_write=frame.may(Action.WRITE_DOCUMENTS),
             documents=material.documents,
+            documents_total=material.documents_total,
+            documents_listed=DOCUMENTS_PER_PAGE,
             data=to_builtins(material.data),
             start_expected=expected_words(material.start_expected),
             size_text=size_text,

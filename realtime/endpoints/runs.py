@@ -11,7 +11,7 @@ from quart import Blueprint, Response, request
 from realtime.durations import usual_range
 from realtime.endpoints.answers import answer, read_body, read_limit
 from realtime.endpoints.backend import Backend
-from realtime.endpoints.guard import enter_project, find_run_of, identify, parse_id
+from realtime.endpoints.guard import asked_id, enter_project, find_run_of, identify
 from realtime.events import RunKey
 from realtime.ports import RunRequest
 from realtime.roles import Action
@@ -69,9 +69,7 @@ def runs_blueprint(backend: Backend) -> Blueprint:
     @blueprint.get("/projects/<project_id>/agent-runs")
     async def list_runs(project_id: str) -> Response:
         principal, project_id, _ = await enter_project(backend, project_id, Action.READ)
-        before = request.args.get("before")
-        if before is not None:
-            before = parse_id(before, "run")
+        before = asked_id("before", "run")
         return answer({"runs": await backend.runs.list_runs(principal.tenant, project_id, read_limit(), before)})
 
     @blueprint.get("/projects/<project_id>/run-durations")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -72,6 +72,8 @@ def _suit_page(state: StateCore) -> None:
             token.attrs = {"class": str(token.attrs["style"]).replace("text-align:", "align-")}
         elif token.type == "list_item_open":
             _mark_task(token, state.tokens[index + 1 : index + 3])
+        elif token.type == "inline":
+            token.children = [*_without_empty_links(token.children or [])]
 
 
 def _mark_task(item: Token, within: Sequence[Token]) -> None:
@@ -81,6 +83,16 @@ def _mark_task(item: Token, within: Sequence[Token]) -> None:
         if words.type == "text" and (match := _TASK.match(words.content)):
             item.attrSet("class", "task")
             words.content = ("☐" if match.group(1) == " " else "☑") + words.content[match.end() :]
+
+
+def _without_empty_links(inline: Iterable[Token]) -> Iterator[Token]:
+    """A link that leads nowhere is its text. No link is in another."""
+    empty = False
+    for token in inline:
+        if token.type == "link_open":
+            empty = not token.attrs["href"]
+        if not (empty and token.type in {"link_open", "link_close"}):
+            yield token
 
 
 def _parser() -> MarkdownIt:

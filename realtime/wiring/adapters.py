@@ -21,15 +21,7 @@ from realtime.broadcaster import Broadcaster
 from realtime.clock import rfc3339
 from realtime.counts import RunCounts, RunOutcome
 from realtime.events import Event, RunKey
-from realtime.ports import (
-    LISTED_ARTIFACTS,
-    Ack,
-    AgentInfo,
-    ArtifactInfo,
-    DocumentInfo,
-    RunRequest,
-    UsageInfo,
-)
+from realtime.ports import Ack, AgentInfo, ArtifactInfo, DocumentInfo, RunRequest, UsageInfo
 from realtime.shared_reads import SharedReads
 from realtime.snapshot import RunSnapshot
 from realtime.wiring.refusals import refusing
@@ -219,10 +211,17 @@ class StoredRuns:
         return to_usage(await self._budget.usage(tenant), self._budget.limit)
 
     @refusing
-    async def list_documents(self, tenant: str, project_id: str) -> Sequence[DocumentInfo]:
+    async def list_documents(
+        self, tenant: str, project_id: str, limit: int | None = None, after: str = ""
+    ) -> Sequence[DocumentInfo]:
         """The project's documents by path."""
-        documents = await self._store.documents.list_documents(tenant, project_id)
+        documents = await self._store.documents.list_documents(tenant, project_id, limit, after)
         return [reshape(document, DocumentInfo) for document in documents]
+
+    @refusing
+    async def count_documents(self, tenant: str, project_id: str) -> int:
+        """How many documents the project has."""
+        return await self._store.documents.count_documents(tenant, project_id)
 
     @refusing
     async def add_documents(
@@ -245,9 +244,11 @@ class StoredRuns:
         return await self._store.documents.delete_document(tenant, project_id, document_id)
 
     @refusing
-    async def list_artifacts(self, tenant: str, project_id: str, run_id: str | None) -> Sequence[ArtifactInfo]:
+    async def list_artifacts(
+        self, tenant: str, project_id: str, run_id: str | None, limit: int, before: str | None = None
+    ) -> Sequence[ArtifactInfo]:
         """Artifacts, newest first, without content."""
-        artifacts = await self._store.runs.list_artifacts(tenant, project_id, run_id, LISTED_ARTIFACTS)
+        artifacts = await self._store.runs.list_artifacts(tenant, project_id, run_id, limit, before)
         return [
             msgspec.structs.replace(reshape(artifact, ArtifactInfo), content=msgspec.UNSET) for artifact in artifacts
         ]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from store_material import TENANT, Project
+from store_material import TENANT, Project, open_project
 
-from orchestrator.store.artifacts import OF_PROJECT, OF_RUN
+from orchestrator.records import Artifact
+from orchestrator.store.artifacts import OF_PROJECT, OF_RUN, OLDER_OF_PROJECT
 from orchestrator.store.base import Session
 
 RUNS = 2000
 """Each with three artifacts; those of the first are the last that were made."""
+
+PLACES = {"run_id": "run-7", "before": "2-1000"}
 
 NUMBERS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :runs)"
 SEED_RUNS = f"""
@@ -46,32 +49,44 @@ async def plan(project: Project, implementation: str, sql: str) -> str:
             for table in ("agent_runs", "artifacts"):
                 await session.execute(f"ANALYZE {{tenant}}.{table}")
         explain = "EXPLAIN (ANALYZE)" if implementation == "postgres" else "EXPLAIN QUERY PLAN"
-        run = {"run_id": "run-7"} if ":run_id" in sql else {}
-        rows = await session.fetch_all(f"{explain} {sql}", project_id=project.id, limit=20, with_content=0, **run)
+        places = {name: place for name, place in PLACES.items() if f":{name}" in sql}
+        rows = await session.fetch_all(f"{explain} {sql}", project_id=project.id, limit=20, with_content=0, **places)
         return "\n".join(str([*row.values()][-1]) for row in rows)
 
     return await project.store._databases.write(TENANT, work)
 
 
 async def test_artifacts_of_many_runs_are_those_of_the_newest(project: Project) -> None:
-    """Those of an older run are left out, whenever they were made; the others are in order, up to the limit."""
+    """Those of an older run come later, whenever they were made, up to the limit."""
     await seed(project)
     listed = await project.store.runs.list_artifacts(TENANT, project.id, limit=4)
     assert [artifact.id for artifact in listed] == ["3-2000", "2-2000", "1-2000", "3-1999"]
-    everything = await project.store.runs.list_artifacts(TENANT, project.id, limit=3 * RUNS)
-    assert [artifact.id for artifact in everything[:4]] == ["3-1", "2-1", "1-1", "3-2000"]
-    assert len(everything) == 3 * RUNS
+
+
+async def test_artifacts_by_page_are_each_there_once(project: Project) -> None:
+    """Pages joined by ``before`` hold every artifact of the project, also where a run's are on two pages."""
+    await seed(project)
+    listed: list[Artifact] = []
+    list_artifacts = project.store.runs.list_artifacts
+    while page := await list_artifacts(TENANT, project.id, None, 1000, listed[-1].id if listed else None):
+        listed += page
+    runs = range(RUNS, 0, -1)
+    assert [artifact.id for artifact in listed] == [f"{kind}-{run}" for run in runs for kind in (3, 2, 1)]
+    other = await open_project(project.store, slug="other")
+    assert await list_artifacts(TENANT, other.id, None, 4, "2-1000") == ()
+    assert await list_artifacts(TENANT, project.id, None, 4, "none") == ()
 
 
 async def test_artifacts_listed_are_all_that_is_read(project: Project, implementation: str) -> None:
     """The database neither sorts all of a project for its newest, nor looks at other runs for those of one."""
     await seed(project)
-    of_project = await plan(project, implementation, OF_PROJECT)
     of_run = await plan(project, implementation, OF_RUN)
+    pages = [await plan(project, implementation, sql) for sql in (OF_PROJECT, OLDER_OF_PROJECT)]
     if implementation == "postgres":
-        read = [float(rows) for rows in re.findall(r"actual time=\S+ rows=([\d.]+)", of_project + of_run)]
-        assert max(read) < 50, of_project + of_run
+        for told in (*pages, of_run):
+            assert max(float(rows) for rows in re.findall(r"actual time=\S+ rows=([\d.]+)", told)) < 50, told
     else:
-        assert re.search("(RIGHT PART|LAST 2 TERMS) OF ORDER BY", of_project), of_project
-        assert "agent_runs_by_age" in of_project
+        for told in pages:
+            assert re.search("(RIGHT PART|LAST 2 TERMS) OF ORDER BY", told), told
+            assert "agent_runs_by_age" in told, told
         assert "agent_runs_by_age" not in of_run, of_run

@@ -94,6 +94,33 @@ async def test_list_documents_is_by_path_and_of_that_project(project: Project) -
     assert await project.store.documents.list_documents("nobody", project.id) == ()
 
 
+async def test_list_documents_by_page_gives_each_once(project: Project) -> None:
+    """Pages joined by ``after`` hold every document once, in the order of code points, as does the whole list."""
+    documents = project.store.documents
+    paths = sorted(["B.md", "a-z.md", "a.md", "b.md", "\u00e9.md", "z.md", "\U0001f600.md", "\uff5e.md", "a/b.md"])
+    await documents.add_documents(TENANT, project.id, [(path, path) for path in reversed(paths)])
+    listed: list[Document] = []
+    while page := await documents.list_documents(TENANT, project.id, 4, listed[-1].path if listed else ""):
+        listed += page
+    assert [document.path for document in listed] == paths
+    assert await documents.list_documents(TENANT, project.id) == tuple(listed)
+    (last,) = await documents.list_documents(TENANT, project.id, 4, paths[-2], with_text=True)
+    assert last == msgspec.structs.replace(listed[-1], text=paths[-1])
+    assert await documents.list_documents(TENANT, project.id, -1) == ()
+    assert len(await documents.list_documents(TENANT, project.id, 2**80, "\ud800\0")) <= len(paths)
+
+
+async def test_count_documents_counts_each_once(project: Project) -> None:
+    """However many versions it has; those of other projects and tenants do not count."""
+    other = await open_project(project.store, slug="other")
+    for place, path, text in ((project, "a.md", "one"), (project, "a.md", "two"), (other, "a.md", "one")):
+        await add(place, path, text)
+    await add(project, "b.md", "one")
+    count = project.store.documents.count_documents
+    assert await count(TENANT, project.id) == 2
+    assert await count("nobody", project.id) == 0
+
+
 async def test_delete_document_removes_it_with_its_versions(project: Project) -> None:
     """What is deleted is gone; the same path later is another document, at version 1."""
     documents = project.store.documents

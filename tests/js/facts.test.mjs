@@ -2,8 +2,10 @@
 import { deepEqual } from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import * as facts from '../../realtime/web/static/elements/facts.js';
+import { overall } from '../../realtime/web/static/client/overall.js';
+import * as texts from '../../realtime/web/static/elements/facts.js';
 
+const facts = { ...texts, overall };
 const vectors = JSON.parse(readFileSync(new URL('../vectors/facts.json', import.meta.url), 'utf8'));
 
 const camel = (name) => name.replaceAll(/_(\w)/g, (_, letter) => letter.toUpperCase());

@@ -110,6 +110,13 @@ def test_link_to_anything_but_the_web_is_no_link(address: str) -> None:
         assert Markup(render_markdown(written)).of("a") == []
 
 
+def test_link_without_target_is_its_text() -> None:
+    """An empty address would lead to the page itself; the links beside it stay."""
+    shown = Markup(render_markdown("- [ ] [**a** b]() c [d](http://e.test)\n\n| [f]() |\n|---|\n"))
+    assert [link["href"] for link in shown.of("a")] == ["http://e.test"]
+    assert " ".join(shown.text.split()) == "\u2610 a b c d f"
+
+
 def test_link_to_the_web_gives_nothing_away() -> None:
     """A link that is followed brings neither where it was nor a handle on the page."""
     written = "[a](https://example.test/a?b=c&d 'e') <mailto:a@example.test> ![pic](http://example.test/p.png)"

@@ -14,7 +14,7 @@ from shared_server import shared, shared_database_url, shared_model  # noqa: F40
 from orchestrator.events import StepComplete
 from orchestrator.records import Artifact
 from realtime.endpoints.material import TITLED_DOCUMENTS
-from realtime.ports import LISTED_ARTIFACTS
+from realtime.endpoints.paging import ARTIFACTS_PER_PAGE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -131,21 +131,28 @@ async def test_links_into_many_documents_have_titles_for_the_first(server: LiveS
     assert html.count('title="It must."') == TITLED_DOCUMENTS
 
 
-async def test_list_that_is_cut_says_so(server: LiveServer) -> None:
-    """Only where it is."""
+async def test_list_that_is_long_leads_to_older_artifacts(server: LiveServer) -> None:
+    """Only where it is; from the page of those, and from its end, there is a way back."""
+    oldest = await leave(server, "# Oldest")
     run = await seed_run(server)
-    assert "are listed" not in await page(server, "/artifacts")
+    assert "Older artifacts" not in await page(server, "/artifacts")
     many = [
         Artifact(
             id=str(uuid4()), run_id=run.id, step_id=run.step_id, agent_type=AGENT, title="Many",
             artifact_type="matrix", content_type="text/plain", content="a",
         )
-        for _ in range(LISTED_ARTIFACTS + 1)
+        for _ in range(ARTIFACTS_PER_PAGE + 1)
     ]  # fmt: skip
     await server.home.store.runs.save(run.key.tenant, run.id, run.token, [], many)
     html = await page(server, "/artifacts")
-    assert len(linked_artifacts(html)) == LISTED_ARTIFACTS
-    assert f"The newest {LISTED_ARTIFACTS} are listed." in html
+    assert len(linked_artifacts(html)) == ARTIFACTS_PER_PAGE
+    (older,) = re.findall(r'href="[^"]*/artifacts(\?before=[^"]+)" rel="next">Older artifacts<', html)
+    html = await page(server, f"/artifacts{older}")
+    (rest, *following) = [artifact_id for artifact_id, _ in linked_artifacts(html)]
+    assert rest in {artifact.id for artifact in many}
+    assert oldest.artifact_id in following
+    assert ">Newest artifacts<" in html
+    assert (await server.http.get(f"/projects/{server.home.project_id}/artifacts?before=x")).status_code == 400
 
 
 async def test_document_that_changed_since_is_told(server: LiveServer) -> None:

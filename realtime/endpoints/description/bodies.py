@@ -23,9 +23,15 @@ class Projects(msgspec.Struct):
 
 
 class Documents(msgspec.Struct):
-    """Documents, each in its newest version, by path."""
+    """Documents, each in its newest version."""
 
     documents: tuple[DocumentInfo, ...]
+
+
+class DocumentList(Documents):
+    """A page of documents by path, and how many the project has in ``total``."""
+
+    total: int
 
 
 class Runs(msgspec.Struct):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime.endpoints.description.bodies import FILES, Artifacts, Documents
+from realtime.endpoints.description.bodies import FILES, Artifacts, DocumentList, Documents
 from realtime.endpoints.description.operation import (
     BODY_ERRORS,
     JSON,
@@ -25,8 +25,14 @@ MATERIAL: tuple[Operation, ...] = (
         group="documents",
         summary="The project's documents",
         action=Action.READ,
-        answers={200: Answer("By path, without content.", Documents)},
-        errors=PROJECT_ERRORS,
+        parameters=(
+            Parameter(
+                "limit", "query", "How many; all, if absent.", {"type": "integer", "minimum": 1, "maximum": 200}
+            ),
+            Parameter("after", "query", "The last path of the page before.", {"type": "string"}),
+        ),
+        answers={200: Answer("By path, without content.", DocumentList)},
+        errors=(*PROJECT_ERRORS, "BAD_REQUEST"),
     ),
     Operation(
         method="POST",
@@ -68,8 +74,11 @@ MATERIAL: tuple[Operation, ...] = (
         group="artifacts",
         summary="What agents left behind",
         action=Action.READ,
-        parameters=(Parameter("run_id", "query", "Only those of this run.", UUID),),
-        answers={200: Answer("Newest first, without content.", Artifacts)},
+        parameters=(
+            Parameter("run_id", "query", "Only those of this run.", UUID),
+            Parameter("before", "query", "The last artifact id of the page before, of all runs.", UUID),
+        ),
+        answers={200: Answer("200 at most, those of the newest run first, without content.", Artifacts)},
         errors=PROJECT_ERRORS,
     ),
     Operation(

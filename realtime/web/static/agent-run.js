@@ -17,17 +17,18 @@
  * @typedef {import('./elements/shared-clients.js').Lease} Lease
  */
 import './agent-status-card.js';
+import { overall } from './client/overall.js';
+import { PageElement, define } from './elements/custom-element.js';
 import { setAttributes } from './elements/dom.js';
 import { Drawing } from './elements/drawing.js';
-import { overall } from './elements/facts.js';
 import { RunPicture } from './elements/run-picture.js';
 import { leaseClient } from './elements/shared-clients.js';
 import { fetchedSheet } from './elements/sheet.js';
 
-const SHEET = fetchedSheet(new URL('./agent-run.css', import.meta.url));
+const STYLE = new URL('./agent-run.css', import.meta.url);
 const ACCESSORS = ['client', 'runId', 'url'];
 
-export class AgentRun extends HTMLElement {
+export class AgentRun extends PageElement {
   static observedAttributes = ['run-id', 'url'];
   /** @type {?RunClient} */
   #client = null;
@@ -96,7 +97,7 @@ export class AgentRun extends HTMLElement {
 
   #newPicture() {
     const root = this.attachShadow({ mode: 'open' });
-    root.adoptedStyleSheets = [SHEET];
+    root.adoptedStyleSheets = [fetchedSheet(STYLE)];
     return new RunPicture(root);
   }
 
@@ -165,4 +166,4 @@ export class AgentRun extends HTMLElement {
   }
 }
 
-customElements.define('agent-run', AgentRun);
+define('agent-run', AgentRun, STYLE);

@@ -8,8 +8,6 @@
  */
 import { overall } from '../client/overall.js';
 
-export { overall };
-
 const PRODUCT = 'Runcast';
 /** @type {Record<string, string|undefined>} */
 const STATUS = {

@@ -8,36 +8,38 @@
  *
  * @typedef {Map<string, string>} Names of agents, by their types
  */
+import { overall } from '../client/overall.js';
 import { cardAttributes } from '../step-look.js';
 import { nameOf, withNames } from './agent-name.js';
 import { connectionText } from './connection-text.js';
 import { childrenBy, found, setAttributes, setChildren, setText } from './dom.js';
-import { overall, statusText } from './facts.js';
+import { statusText } from './facts.js';
+import { made } from './markup.js';
 
 const CARD_PARTS = ['icon', 'name', 'chip', 'subtitle', 'badges', 'badge', 'bar', 'fill', 'percent'];
-const MARKUP = `
-<div class="run" role="group" aria-label="Run">
-  <div class="head">
-    <span class="status" part="status" role="status"></span>
-    <span class="done" part="done"></span>
-    <span class="connection" part="connection"></span>
-  </div>
-  <div class="overall" part="overall" role="progressbar" aria-label="Progress of the run" aria-valuemin="0" aria-valuemax="100">
-    <svg aria-hidden="true"><rect class="rail" width="100%" height="100%"/><rect class="fill" part="fill" width="0" height="100%"/></svg>
-  </div>
-  <p class="banner" part="banner" role="alert" hidden></p>
-  <div class="cards" part="cards"></div>
-</div>`;
+/** @type {import('./markup.js').Markup} */
+const RUN = ['div', { class: 'run', role: 'group', 'aria-label': 'Run' },
+  ['div', { class: 'head' },
+    ['span', { class: 'status', part: 'status', role: 'status' }],
+    ['span', { class: 'done', part: 'done' }],
+    ['span', { class: 'connection', part: 'connection' }]],
+  ['div', {
+    class: 'overall', part: 'overall', role: 'progressbar', 'aria-label': 'Progress of the run', 'aria-valuemin': '0',
+    'aria-valuemax': '100',
+  },
+  ['svg', { 'aria-hidden': 'true' },
+    ['rect', { class: 'rail', width: '100%', height: '100%' }],
+    ['rect', { class: 'fill', part: 'fill', width: '0', height: '100%' }]]],
+  ['p', { class: 'banner', part: 'banner', role: 'alert', hidden: '' }],
+  ['div', { class: 'cards', part: 'cards' }]];
 
 export class RunPicture {
   #root;
 
   /** @param {ShadowRoot} root what it has is replaced */
   constructor(root) {
-    const made = document.createElement('template');
-    made.innerHTML = MARKUP;
-    root.replaceChildren(made.content);
-    this.#root = found(root, '.run');
+    this.#root = made(RUN);
+    root.replaceChildren(this.#root);
   }
 
   /**

@@ -11,6 +11,8 @@ import { announce, showErrors } from './notices.js';
 const UNITS = ['B', 'KB', 'MB'];
 /** As the server has it: a file that is larger need not be sent. */
 const MOST_BYTES = 5_000_000;
+/** As the server has it: so many are listed on the project's page. */
+const LISTED = 200;
 
 /**
  * A size for people.
@@ -63,10 +65,13 @@ function check(file, accept) {
 export class Documents {
   #list;
   #empty;
+  #more;
   #form;
   #projectId;
   #url;
-  #uploading = false;
+  /** @type {?Promise<void>} null: nothing is being uploaded */
+  #uploading = null;
+  #refused = false;
 
   /**
    * @param {HTMLElement} root the documents' section
@@ -75,6 +80,7 @@ export class Documents {
   constructor(root, projectId) {
     this.#list = part(root, 'list');
     this.#empty = part(root, 'empty');
+    this.#more = part(root, 'more');
     this.#projectId = projectId;
     this.#url = `/api/v1/projects/${projectId}/documents`;
     const form = root.querySelector('form');
@@ -82,13 +88,26 @@ export class Documents {
     if (form === null) return;
     form.addEventListener('submit', (submitted) => {
       submitted.preventDefault();
-      if (!this.#uploading) this.#upload(form);
+      this.#uploading ??= this.#upload(form).finally(() => {
+        this.#uploading = null;
+        this.#refresh();
+      });
     });
     /** @type {HTMLButtonElement} */ (found(form, 'button')).disabled = false;
   }
 
+  /**
+   * Wait for what is being uploaded.
+   * @returns {Promise<boolean>} false: something was wrong with the last upload, which is still news
+   */
+  async uploaded() {
+    while (this.#uploading !== null) await this.#uploading;
+    return !this.#refused;
+  }
+
   /** What was wrong with the last upload is no longer news. */
   forgetError() {
+    this.#refused = false;
     if (this.#form !== null) showErrors(part(this.#form, 'error'));
   }
 
@@ -103,7 +122,6 @@ export class Documents {
     /** @type {RequestError[]} */
     const refused = [];
     this.forgetError();
-    this.#uploading = true;
     setBusy(button, true);
     for (const [at, file] of chosen.entries()) {
       setText(button, chosen.length > 1 ? `Uploading ${at + 1} of ${chosen.length}…` : 'Uploading…');
@@ -117,10 +135,9 @@ export class Documents {
     }
     form.reset();
     setText(button, 'Upload');
-    this.#uploading = false;
     setBusy(button, false);
     showErrors(part(form, 'error'), ...refused);
-    await this.#refresh();
+    this.#refused = refused.length > 0;
   }
 
   /** @param {File} file @param {string} accept */
@@ -133,10 +150,12 @@ export class Documents {
 
   async #refresh() {
     try {
-      /** @type {{documents: DocumentInfo[]}} */
-      const { documents } = await api.get(this.#url);
+      /** @type {{documents: DocumentInfo[], total: number}} */
+      const { documents, total } = await api.get(`${this.#url}?limit=${LISTED}`);
       this.#list.replaceChildren(...documents.map((document) => this.#row(document)));
       this.#empty.hidden = documents.length > 0;
+      this.#more.hidden = documents.length === total;
+      setText(part(this.#more, 'total'), total.toLocaleString('en-US'));
     } catch {
       announce('The list of documents could not be refreshed');
     }

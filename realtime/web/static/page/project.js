@@ -11,6 +11,7 @@ import { expectedOf } from './expected.js';
 import { toLocal } from './local-time.js';
 import { notice, signInLink } from './notices.js';
 import { pageData } from './page-data.js';
+import './projects-menu.js';
 import { RunView } from './run-view.js';
 import { RunsList } from './runs-list.js';
 import { onSignOutElsewhere } from './sign-out.js';
@@ -23,9 +24,9 @@ const startForm = document.querySelector('#start');
 
 const client = new RunClient({ clientId: tabId(), projectId: page.project_id });
 const names = new AgentNames(page.agents);
-const view = new RunView(found(document, '#run'), client, page, names);
-const runs = new RunsList(found(document, '#runs'), client, page, names);
 const documents = new Documents(found(document, '#documents'), page.project_id);
+const view = new RunView(found(document, '#run'), client, page, names, () => documents.uploaded());
+const runs = new RunsList(found(document, '#runs'), client, page, names);
 const start = startForm && new StartForm(startForm, client, page.project_id);
 
 let shownPath = location.pathname;
@@ -55,9 +56,13 @@ start?.addEventListener('starting', () => {
 start?.addEventListener('started', ({ detail }) => showNew(detail));
 view.actions.addEventListener('retried', ({ detail }) => showNew(detail));
 view.addEventListener('drawn', ({ detail }) => runs.know(detail));
-view.addEventListener('connection', () => start && (start.following = view.following));
-// A success leads away: first the line is closed, which the list uses, too.
-view.addEventListener('ended', ({ detail }) => detail.status === 'completed' && runs.rest());
+view.addEventListener('connection', () => {
+  if (start) start.following = view.following;
+  runs.saidElsewhere = view.saysLost;
+});
+// First the line is closed, which the list uses, too.
+view.ending.addEventListener('leaving', () => runs.rest());
+view.ending.addEventListener('staying', () => runs.follow());
 onSignOutElsewhere(() => {
   view.rest();
   runs.rest();

@@ -3,8 +3,9 @@
  *
  * @typedef {import('../run-client.js').RunState} RunState
  */
+import { overall } from '../client/overall.js';
 import { found, part, setAttributes, setText } from '../elements/dom.js';
-import { costText, durationText, elapsedMs, overall, tokensText } from '../elements/facts.js';
+import { costText, durationText, elapsedMs, tokensText } from '../elements/facts.js';
 
 const NOT_STARTED = '–';
 

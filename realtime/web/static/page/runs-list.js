@@ -1,21 +1,30 @@
 /**
- * The project's newest runs, each a link to its view, kept as they are.
+ * The project's newest runs, each a link to its view, kept as they are; where that is not so, it is said beside them.
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
+ * @typedef {import('../run-client.js').Connection} Connection
+ * @typedef {import('../run-client.js').Ending} Ending
  * @typedef {import('../run-client.js').ProjectWatch} ProjectWatch
  * @typedef {import('../run-client.js').RunSummary} RunSummary
  * @typedef {import('./agent-names.js').AgentNames} AgentNames
  */
+import { overall } from '../client/overall.js';
 import { summaryOf } from '../client/run-summary.js';
+import { connectionText } from '../elements/connection-text.js';
 import { childrenBy, element, found, part, setAttributes, setChildren, setText } from '../elements/dom.js';
-import { overall, statusText } from '../elements/facts.js';
+import { statusText } from '../elements/facts.js';
+import { ConnectionTruth } from './connection-truth.js';
 import { timeElement } from './local-time.js';
+import { showErrors } from './notices.js';
 
-const LIMIT = 20;
+/** That all is well needs no word beside a list. @param {Connection} connection */
+const troubleText = (connection) => (connection.state === 'live' ? '' : connectionText(connection));
 
 export class RunsList {
   #list;
   #empty;
+  #refusal;
+  #truth;
   #client;
   #projectId;
   #names;
@@ -28,6 +37,7 @@ export class RunsList {
   #own = { id: '', status: '', done: 0, as_of: 0 };
   /** @type {?ProjectWatch} */
   #watch = null;
+  #saidElsewhere = false;
 
   /**
    * @param {HTMLElement} root the runs' section
@@ -38,6 +48,8 @@ export class RunsList {
   constructor(root, client, known, names) {
     this.#list = part(root, 'list');
     this.#empty = part(root, 'empty');
+    this.#refusal = part(root, 'refusal');
+    this.#truth = new ConnectionTruth(part(root, 'line'), troubleText);
     this.#client = client;
     this.#projectId = known.project_id;
     this.#runs = known.runs;
@@ -47,15 +59,25 @@ export class RunsList {
   /** Follow them, or go on to. */
   follow() {
     if (this.#watch !== null) return;
+    showErrors(this.#refusal);
     this.#watch = this.#client.watchProject(this.#projectId, { runs: this.#runs });
     this.#watch.addEventListener('runs', ({ detail }) => this.#draw(detail));
+    this.#watch.addEventListener('connection', () => this.#showConnection());
+    this.#watch.addEventListener('ended', ({ detail }) => this.#ended(detail));
     this.#draw(this.#runs);
+    this.#showConnection();
   }
 
   /** Let go of the connection; what is shown stays. */
   rest() {
     this.#watch?.close();
     this.#watch = null;
+  }
+
+  /** True where the page says already that it has lost its line: once is enough. @param {boolean} said */
+  set saidElsewhere(said) {
+    this.#saidElsewhere = said;
+    this.#showConnection();
   }
 
   /** @param {string} runId the one that the page shows */
@@ -78,13 +100,23 @@ export class RunsList {
     if (id !== run.id || status !== run.status || before !== done) this.#draw(this.#runs);
   }
 
+  #showConnection() {
+    this.#truth.show(this.#saidElsewhere ? null : (this.#watch?.connection ?? null));
+  }
+
+  /** @param {Ending} ending */
+  #ended(ending) {
+    this.#watch = null;
+    showErrors(this.#refusal, ending);
+  }
+
   /** @param {readonly RunSummary[]} told */
   #draw(told) {
     if (told.some(({ id }) => id === this.#begun?.id)) this.#begun = null;
     const runs = this.#begun === null ? told : [this.#begun, ...told];
     this.#runs = told;
     const known = childrenBy(this.#list, 'runId');
-    setChildren(this.#list, runs.slice(0, LIMIT).map((run) => this.#row(known.get(run.id) ?? this.#newRow(run), run)));
+    setChildren(this.#list, runs.map((run) => this.#row(known.get(run.id) ?? this.#newRow(run), run)));
     this.#empty.hidden = runs.length > 0;
   }
 

@@ -1,7 +1,8 @@
-/** What the server cannot do on the pages of artifacts and documents: copy to the clipboard, and tell the time here. */
+/** What the server cannot do on the pages that are for reading: copy to the clipboard, and tell the time here. */
 import { part, setText } from '../elements/dom.js';
 import { toLocal } from './local-time.js';
 import { announce } from './notices.js';
+import './projects-menu.js';
 import './sign-out.js';
 
 /**

@@ -1,11 +1,11 @@
-"""Turns of what is rendered beside the event loop."""
+"""Turns of what is done beside the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 
-from realtime.endpoints.material import Turns
+from realtime.turns import Turns
 
 
 class Work:
