@@ -55,6 +55,8 @@ class Identity:
     async def take(self, token: str, ref: Ref = None) -> None:
         """Speak for whom the token says, until it expires, and welcome them; the same person may come again.
 
+        Who comes again with the same expiry is not warned of it again.
+
         Raises:
             ProtocolError: the token says nobody, or somebody else than before, or somebody who has too many
                 connections; the connection ends with it.
@@ -69,7 +71,8 @@ class Identity:
         if before is None:
             self._take_place(principal, ref)
         self.principal = principal
-        self._end_in(principal.expires_at - time.time())
+        if before is None or before.expires_at != principal.expires_at:
+            self._end_in(principal.expires_at - time.time())
         welcome = Welcome(
             heartbeat_s=self._backend.settings.heartbeat_s,
             limits=self._backend.limits,

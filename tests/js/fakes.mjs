@@ -117,12 +117,17 @@ export class FakeBody {
 export class World {
   sockets = [];
   sources = [];
-  /** What was fetched, and what is answered to it in that order: a status, `[status, body]`, an Error, or a promise. */
+  /**
+   * What was fetched, and what is answered to it in that order: a status, `[status, body]`, an Error, or a promise. A
+   * body that is a text is no server's, but a proxy's.
+   */
   asked = [];
   answers = [];
   now = Date.parse('2026-11-23T10:00:00.000Z');
   /** By how much somebody has set the computer's clock. */
   set = 0;
+  /** How long the computer has slept: some browsers do not count that. */
+  slept = 0;
   online = true;
   hidden = false;
   #timers = new Map();
@@ -136,8 +141,7 @@ export class World {
       this.asked.push({ url, ...options });
       const answer = await this.answers.shift();
       if (answer instanceof Error) throw answer;
-      const [status, body] = [answer].flat();
-      return new Response(body instanceof FakeBody ? body.stream : body && JSON.stringify(body), { status });
+      return response(options.method, ...[answer].flat());
     },
     setTimeout: (callback, ms) => {
       this.#timers.set(this.#next, { callback, at: this.now + ms });
@@ -145,7 +149,7 @@ export class World {
     },
     clearTimeout: (timer) => this.#timers.delete(timer),
     now: () => this.now + this.set,
-    monotonic: () => this.now - BOOTED,
+    monotonic: () => this.now - this.slept - BOOTED,
     random: () => 1,
     address: () => `${ORIGIN}/projects/p1`,
     online: () => this.online,
@@ -193,10 +197,25 @@ export class World {
     this.now = until;
   }
 
+  /** Have the computer sleep, and its timers with it. */
+  sleep(ms) {
+    this.now += ms;
+    this.slept += ms;
+  }
+
   /** A client in this world. */
   client(options = {}) {
     return new RunClient(options, this.env);
   }
+}
+
+/** The type tells what it is; the head of an answer is all that HEAD gets. */
+function response(method, status, content) {
+  const [type, sent] = content instanceof FakeBody
+    ? ['text/event-stream; charset=utf-8', content.stream]
+    : typeof content === 'string' ? ['text/html', content] : ['application/json', JSON.stringify(content)];
+  const headers = content === undefined ? {} : { 'Content-Type': type };
+  return new Response(method === 'HEAD' ? null : sent, { status, headers });
 }
 
 function recording(Kind, made) {

@@ -201,3 +201,49 @@ test('an answer that comes after it was closed is not heard', async () => {
   await settled();
   deepEqual([ids(watch), world.due], [[], null]);
 });
+
+test('its connection is told: live when the runs are, lost with the line, live again', () => {
+  const { world, watch, seen } = told();
+  deepEqual(seen.states(), ['live']);
+  world.socket.receive({ op: 'draining', retry_after_ms: 0 });
+  world.socket.lose();
+  const { state, since, reason, transport, cursor, head } = watch.connection;
+  deepEqual([state, since, reason, transport], ['reconnecting', world.now, 'draining', 'websocket']);
+  deepEqual([cursor, head], [null, null]);
+  world.online = false;
+  world.fire('offline');
+  world.advance(500);
+  world.socket.welcome();
+  equal(watch.connection.state, 'offline', 'a line by itself is no runs');
+  world.socket.receive({ op: 'project', project_id: PROJECT, runs: [] });
+  watch.close();
+  deepEqual(seen.states(), ['live', 'reconnecting', 'offline', 'live', 'closed']);
+});
+
+test('watch that begins while the line is lost says so', () => {
+  const { world, client } = told();
+  world.socket.lose();
+  equal(client.watchProject(PROJECT).connection.state, 'reconnecting');
+});
+
+test('its connection where it is asked is what the last answer was', async () => {
+  const runs = [200, { runs: [] }];
+  const { world, watch, seen } = await polled(runs, 503, new TypeError('no network'), 503, [200, {}], 429, runs);
+  for (let asked = 1; asked < 7; asked += 1) {
+    world.advance(5_000);
+    await settled();
+  }
+  deepEqual(seen.states(), ['live', 'reconnecting', 'offline', 'live']);
+  watch.close();
+  equal(watch.connection.state, 'closed');
+});
+
+test('line that is lost is of no account where it is asked', async () => {
+  const { world, watch, seen } = told([]);
+  world.answers.push([200, { runs: [] }]);
+  world.socket.receive(refused({ project_id: PROJECT }));
+  await settled();
+  world.socket.lose();
+  deepEqual(seen.states(), ['live']);
+  watch.close();
+});

@@ -90,10 +90,20 @@ test('the terminal event ends it before the browser can come back', () => {
 test('a refused stream is asked for its reason', async () => {
   for (const [status, reason] of [[401, 'forbidden'], [403, 'forbidden'], [404, 'gone'], [400, 'gone']]) {
     const { world, seen } = streamed();
-    world.answers.push(status);
+    world.answers.push([status, {}]);
     world.source.fail(2);
     await settled();
     deepEqual([world.asked[0].method, seen.of('ended')[0]?.reason], ['HEAD', reason]);
+  }
+});
+
+test('what something before the server says is a loss, not a refusal', async () => {
+  for (const answer of [404, [404, 'page not found'], [401, '<p>Sign in'], [403, ''], [400, ''], [200, '<p>Welcome']]) {
+    const { world, watch } = streamed();
+    world.answers.push(answer);
+    world.source.fail(2);
+    await settled();
+    deepEqual([watch.ending, watch.connection.state, world.due], [null, 'reconnecting', 500]);
   }
 });
 
@@ -120,7 +130,7 @@ test('a server that is not ready is tried again', async () => {
 
 test('closing while the reason is asked for ends it silently', async () => {
   const { world, watch, seen } = streamed();
-  world.answers.push(404);
+  world.answers.push([404, {}]);
   world.source.fail(2);
   watch.close();
   await settled();

@@ -107,8 +107,17 @@ test('a token refused twice ends it with what the server says', async () => {
 
 test('other refusals end it', async () => {
   for (const [status, reason] of [[403, 'forbidden'], [404, 'gone'], [400, 'gone']]) {
-    const { watch } = await streamed([[status, { message: 'no' }]]);
+    const { watch } = await streamed([[status, { error: 'NO', message: 'no' }]]);
     deepEqual([watch.ending.reason, watch.ending.message], [reason, 'no']);
+  }
+});
+
+test('what something before the server says is a loss, not a refusal', async () => {
+  const bodies = ['page not found', '', undefined, {}, { message: 'no Route matched' }, { error: 'Not Found', message: 'no' }];
+  const answers = [400, 401, 403, 404].flatMap((status) => bodies.map((body) => [status, body]));
+  for (const answer of [...answers, [200, '<p>Welcome to the hotel'], [200, {}]]) {
+    const { world, watch, seen } = await streamed([answer]);
+    deepEqual([watch.ending, seen.states(), world.due], [null, ['reconnecting'], 500]);
   }
 });
 

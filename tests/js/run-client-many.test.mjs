@@ -179,6 +179,36 @@ test('sixty-four runs are subscribed at once', () => {
   equal(subscribedTo(world.socket).length, 64);
 });
 
+test('sixty runs are exchanged for sixty others within what the server takes', async () => {
+  const { world, client, watches } = several(60);
+  const { socket } = world;
+  const before = socket.sent.length;
+  const asked = () => socket.sent.length - before;
+  watches.forEach((watch) => watch.close());
+  for (let number = 101; number <= 160; number += 1) client.watch(run(number), { snapshot: of(number) });
+  await settled();
+  equal(asked() < 100, true, `${asked()} at once`);
+  world.advance(5_000);
+  deepEqual([asked(), subscribedTo(socket).length, socket.of('unsubscribe').length], [120, 120, 60]);
+  client.close();
+  await settled();
+  equal(world.due, null);
+});
+
+test('what the server takes is what it says', () => {
+  const world = new World();
+  const client = world.client();
+  for (let number = 1; number <= 20; number += 1) client.watch(run(number));
+  world.socket.welcome({ limits: { subscriptions: 64, frames_per_s: 4 } });
+  equal(subscribedTo(world.socket).length, 6);
+  world.socket.lose();
+  world.advance(500);
+  world.socket.welcome({ limits: { subscriptions: 64, frames_per_s: 4 } });
+  equal(subscribedTo(world.socket).length, 6);
+  world.advance(10_000);
+  equal(subscribedTo(world.socket).length, 20);
+});
+
 test('closing the client closes all', async () => {
   const { world, client, watches } = several(2);
   client.watchProject(project(1));

@@ -1,6 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, event, heartbeat, live, recorded, running, snapshot } from './fakes.mjs';
+import { PROJECT, RUN, World, event, heartbeat, live, recorded, running, snapshot } from './fakes.mjs';
 
 /** The connection is lost, and the next one stands. */
 function reconnect(world, of = snapshot()) {
@@ -93,6 +93,18 @@ test('silence for three heartbeats is a lost connection', () => {
   deepEqual([watch.connection.state, world.socket.closedWith], ['reconnecting', 1000]);
 });
 
+test('silence is as long as it is, whatever the computer\'s clock is set to', () => {
+  for (const back of [30_000, 3_600_000]) {
+    const { world, watch } = live();
+    world.advance(10_000);
+    world.set = -back;
+    world.advance(34_999);
+    equal(watch.connection.state, 'live');
+    world.advance(1);
+    equal(watch.connection.state, 'reconnecting');
+  }
+});
+
 test('the heartbeat that the server names is the measure of silence', () => {
   const world = new World();
   const watch = world.client().watch(RUN);
@@ -118,6 +130,20 @@ test('draining is told, and remembered as the time to come back', () => {
   deepEqual([watch.connection.state, watch.connection.reason], ['live', null]);
 });
 
+test('a server that restarts is left alone for as long as it said', async () => {
+  const { world, client } = live({ client: { projectId: PROJECT } });
+  world.socket.receive({ op: 'draining', retry_after_ms: 4000 });
+  world.socket.lose(1012);
+  for (const type of ['online', 'visibilitychange']) world.fire(type);
+  world.answers.push([201, snapshot()]);
+  await client.start(['x']);
+  equal(world.sockets.length, 1);
+  world.advance(4_500);
+  world.socket.lose();
+  world.fire('online');
+  equal(world.sockets.length, 3);
+});
+
 test('a network that comes back is used at once', () => {
   const { world, seen } = live();
   world.socket.lose();
@@ -139,7 +165,7 @@ test('a page that becomes visible waits no longer', () => {
 
 test('a page that becomes visible replaces at once what has been silent for too long', () => {
   const { world, watch } = live();
-  world.now += 45_000; // the computer slept, and its timers with it
+  world.sleep(45_000);
   world.fire('visibilitychange');
   deepEqual([world.sockets[0].closedWith, world.sockets.length, watch.connection.state], [1000, 2, 'reconnecting']);
 });

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { PROJECT, RUN, World, live, recorded, settled, snapshot } from './fakes.mjs';
 
 test('a refusal ends it with what the server says', async () => {
-  const cases = [['RUN_NOT_FOUND', 'gone'], ['FORBIDDEN', 'forbidden'], ['BAD_FRAME', 'gone']];
+  const cases = [['RUN_NOT_FOUND', 'gone'], ['FORBIDDEN', 'forbidden'], ['BAD_FRAME', 'invalid']];
   for (const [code, reason] of cases) {
     const { world, seen } = live();
     world.socket.receive({ op: 'error', run_id: RUN, code, message: 'no', fatal: false });
@@ -18,7 +18,7 @@ test('a refusal is known by what it answers where it names no run', () => {
   world.socket.welcome();
   const [{ ref }] = world.socket.of('subscribe');
   world.socket.receive({ op: 'error', ref, code: 'BAD_FRAME', message: 'subscribe: too long', fatal: false });
-  deepEqual([watch.ending.reason, watch.ending.code], ['gone', 'BAD_FRAME']);
+  deepEqual([watch.ending.reason, watch.ending.code], ['invalid', 'BAD_FRAME']);
 });
 
 test('a close code of policy ends it with the words of the error before', () => {
@@ -29,6 +29,22 @@ test('a close code of policy ends it with the words of the error before', () => 
     deepEqual(seen.of('ended'), [{ reason: 'forbidden', code, message: 'The token has expired.' }]);
     equal(world.due, null);
   }
+});
+
+test('a proxy without a server behind it ends nothing, and its server is found again', async () => {
+  const { world, watch, seen } = live();
+  world.socket.lose(1012);
+  for (let wait = 0; wait < 20; wait += 1) {
+    world.advance(world.due);
+    if (world.socket.readyState === 0) world.socket.lose();
+    world.answers.push([404, 'page not found']);
+    if (world.source?.closed === false) world.source.fail(2);
+    await settled();
+  }
+  deepEqual([seen.of('ended'), watch.connection.state], [[], 'offline']);
+  world.advance(world.due);
+  world.source.open();
+  equal(watch.connection.state, 'live');
 });
 
 test('an error about something else changes nothing', () => {

@@ -1,10 +1,12 @@
 import { deepEqual, equal, match, rejects, throws } from 'node:assert/strict';
 import { test } from 'node:test';
 import { RequestError, RunClient } from '../../realtime/web/static/run-client.js';
-import { PROJECT, RUN, World, settled, snapshot, welcome } from './fakes.mjs';
+import { ORIGIN, PROJECT, RUN, World, settled, snapshot, welcome } from './fakes.mjs';
 
 const RUNS = `/api/v1/projects/${PROJECT}/agent-runs`;
 const SERVER_TIME = '2026-11-23T12:00:00.000Z';
+const denied = [401, { error: 'NOT_AUTHENTICATED', message: 'no' }];
+const unready = [503, { error: 'UNAVAILABLE', message: 'Come back later.' }];
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 function withAnswers(answers, options = { projectId: PROJECT }) {
@@ -49,7 +51,7 @@ test('a run is cancelled and done again', async () => {
 
 test('the first project is meant where none is named, and asked for once', async () => {
   const projects = [200, { projects: [{ id: PROJECT }, { id: 'p2' }] }];
-  const { world, client } = withAnswers([503, projects, [200, snapshot()], [200, snapshot()]], {});
+  const { world, client } = withAnswers([unready, projects, [200, snapshot()], [200, snapshot()]], {});
   await rejects(client.snapshot(RUN), { status: 503 });
   await client.snapshot(RUN);
   await client.snapshot(RUN);
@@ -63,21 +65,36 @@ test('somebody without a project is told so', async () => {
 });
 
 test('a refusal has the status, the code and the words of the server', async () => {
-  const { world, client } = withAnswers([[409, { error: 'NOT_RETRIABLE', message: 'It is not over.' }], 502]);
+  const { client } = withAnswers([[409, { error: 'NOT_RETRIABLE', message: 'It is not over.' }], unready]);
   const told = { status: 409, code: 'NOT_RETRIABLE', message: 'It is not over.', unknownOutcome: false };
   const refused = client.retry(RUN);
   await rejects(refused, told);
   await rejects(refused, RequestError);
-  await rejects(client.cancel(RUN), { status: 502, code: '', message: 'The server answered 502.' });
-  world.answers.push([200, undefined]);
-  await rejects(client.cancel(RUN), { status: 200, message: 'The server answered 200.' }, 'that was not the server');
+  await rejects(client.cancel(RUN), { status: 503, code: 'UNAVAILABLE', message: 'Come back later.' });
+});
+
+test('what something before the server answers is none of its words', async () => {
+  const bodies = ['<p>Sign in to the hotel', '', undefined, { message: 'no Route matched' }, { error: 'Not Found' }];
+  for (const status of [200, 400, 401, 403, 404, 502]) {
+    for (const body of status === 200 ? bodies.slice(0, 3) : bodies) {
+      const token = ({ refused }) => (refused ? 't2' : 't1');
+      const { world, client } = withAnswers([[status, body]], { projectId: PROJECT, token });
+      const waiting = client.watch(RUN);
+      await settled();
+      world.socket.lose();
+      const message = `Something other than the server answered (${status}). Check the connection and try again.`;
+      await rejects(client.cancel(RUN), { status: 0, code: 'BAD_ANSWER', message });
+      deepEqual([waiting.connection.state, world.asked.length, world.sockets.length], ['reconnecting', 1, 1]);
+    }
+  }
 });
 
 test('without an answer nobody knows whether it was obeyed', async () => {
-  const { client } = withAnswers([new TypeError('network error'), 502, [200, undefined], [404, { error: 'X' }]]);
+  const { client } = withAnswers([new TypeError('network error'), 502, [200, undefined], 404]);
   await rejects(client.start(['x']), { status: 0, code: 'UNREACHABLE', unknownOutcome: true });
-  for (const status of [502, 200]) await rejects(client.start(['x']), { status, unknownOutcome: true });
-  await rejects(client.start(['x']), { status: 404, unknownOutcome: false });
+  for (const unknownOutcome of [true, true, false]) {
+    await rejects(client.start(['x']), { code: 'BAD_ANSWER', unknownOutcome });
+  }
 });
 
 test('neither an answer nor a token is waited for longer than twenty seconds', async () => {
@@ -105,19 +122,19 @@ test('an answer ends the wait for the next connection, and who joins that wait i
 test('a token travels in a header, and another one after a refusal', async () => {
   const asked = [];
   const tokens = ['t1', 't2'];
-  const token = ({ refused }) => {
-    asked.push(refused);
+  const token = (why) => {
+    asked.push(why);
     return tokens.shift();
   };
   const options = { url: 'https://elsewhere.test', projectId: PROJECT, token };
-  const { world, client } = withAnswers([[401, {}], [201, snapshot()]], options);
+  const { world, client } = withAnswers([denied, [201, snapshot()]], options);
   await client.start(['x']);
   deepEqual(world.asked.map(({ headers }) => headers.Authorization), ['Bearer t1', 'Bearer t2']);
-  deepEqual([asked, world.asked[0].url], [[false, true], `https://elsewhere.test${RUNS}`]);
+  deepEqual(asked, [{ refused: false, expiring: false }, { refused: true, expiring: false }]);
+  equal(world.asked[0].url, `https://elsewhere.test${RUNS}`);
 });
 
 test('a token that is refused for good is an error', async () => {
-  const denied = [401, { error: 'NOT_AUTHENTICATED', message: 'no' }];
   const answers = [denied, denied];
   for (const token of ['t1', () => 't1', ({ refused }) => (refused ? 't2' : 't1')]) {
     const { client } = withAnswers(answers, { projectId: PROJECT, token });
@@ -166,6 +183,28 @@ test('a snapshot that was given tells the clock what it does not know better', (
 });
 
 test('without a page it has to be told which server', () => {
-  equal(new RunClient({ url: new URL('http://127.0.0.1:8000/x') }).url, 'http://127.0.0.1:8000');
-  throws(() => new RunClient(), TypeError);
+  equal(new RunClient({ url: new URL('http://127.0.0.1:8000') }).url, 'http://127.0.0.1:8000');
+  throws(() => new RunClient(), { name: 'TypeError', message: /pass { url: 'https:/ });
+});
+
+test('a server is an address of http without more, from the page on', () => {
+  const world = new World();
+  for (const [url, server] of [['/', ORIGIN], ['https://h:8443/', 'https://h:8443'], [undefined, ORIGIN]]) {
+    equal(world.client({ url }).url, server);
+  }
+  const wrong = ['', 'localhost:8000', 'runs.example.org', 'wss://h', 'http://', 'https://h/x', 'https://h/?x', 'https://u:p@h/'];
+  for (const url of wrong) {
+    const message = `There is no server at "${url}"; expected an address without a path, like https://runs.example.org.`;
+    throws(() => world.client({ url }), { name: 'TypeError', message });
+  }
+  world.env.address = () => 'file:///home/page.html';
+  throws(() => world.client(), { name: 'TypeError', message: /no server at "file:/ });
+});
+
+test('a name of a client is one that the server takes', () => {
+  const world = new World();
+  for (const clientId of ['', 'x'.repeat(65), 7]) {
+    throws(() => world.client({ clientId }), { name: 'TypeError', message: /clientId of 1 to 64 characters/ });
+  }
+  for (const clientId of ['x'.repeat(64), '🙂'.repeat(64), null]) world.client({ clientId });
 });

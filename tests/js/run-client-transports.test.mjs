@@ -1,6 +1,6 @@
 import { deepEqual, equal } from 'node:assert/strict';
 import { test } from 'node:test';
-import { RUN, World, event, heartbeat, live, recorded, running, settled, snapshot } from './fakes.mjs';
+import { PROJECT, RUN, World, event, heartbeat, live, recorded, running, settled, snapshot } from './fakes.mjs';
 
 const WHILE_MS = 5 * 60_000;
 const run = (number) => `${number}`.padStart(8, '0') + RUN.slice(8);
@@ -195,6 +195,20 @@ test('a lost stream is lost to its run only', () => {
   deepEqual(watches.map(({ connection }) => connection.state), ['offline', 'live']);
   world.fire('online');
   equal(world.sources.length, 3);
+});
+
+test('what is asked by itself leaves the waits as they are, what a person asks for ends them', async () => {
+  const world = new World();
+  world.env.WebSocket = undefined;
+  const client = world.client({ projectId: PROJECT });
+  client.watch(RUN, { snapshot: snapshot() });
+  world.source.fail();
+  world.answers.push([200, { runs: [] }], [201, snapshot()]);
+  client.watchProject(PROJECT);
+  await settled();
+  deepEqual([world.asked.length, world.sources.length], [1, 1]);
+  await client.start(['x']);
+  equal(world.sources.length, 2);
 });
 
 test('closing the last watch ends what is tried beside it', async () => {

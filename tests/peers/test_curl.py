@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
 from live import LiveServer
 from peers.curl import curl
@@ -85,6 +87,16 @@ async def test_curl_that_leaves_is_let_go(server: LiveServer, run: SeededRun, wa
         assert await viewer.event() == (await server.log(run.id))[0]
         assert server.home.backend.broadcaster.viewers
     await all_gone(server)
+
+
+async def test_curl_asking_for_the_head_of_what_is_refused_is_told_that_the_server_says_it(
+    server: LiveServer, run: SeededRun, way: str
+) -> None:
+    """By its type: a browser that cannot read why a stream was refused tells it by that from a page of a proxy."""
+    stream = stream_url(way, run)
+    for url, status in ((stream.replace(run.id, str(uuid4())), 404), (f"{stream}x", 400)):
+        async with curl(server, url, "-I") as viewer:
+            assert (viewer.status, viewer.headers["content-type"]) == (status, "application/json")
 
 
 async def test_curl_asking_for_the_head_gets_that_of_the_stream(server: LiveServer, run: SeededRun, way: str) -> None:

@@ -17,6 +17,7 @@ from live import LiveServer, live_server
 from raw_peer import raw_http
 from rest_answers import bearer
 from seeded import seed_run
+from socket_stage import rest_of
 
 from realtime.settings import SettingsError
 from realtime.tokens import COOKIE
@@ -53,8 +54,9 @@ async def test_key_file_serves_rest_sse_and_websocket(tmp_path: Path) -> None:
                 assert (await socket.ask({"op": "subscribe", "run_id": run.id}))["op"] == "subscribed"
         stranger = signed("ES256 stranger")
         assert await status(server, stranger) == 401
-        async with raw_http(server.url, path, bearer(stranger)) as stream:
-            assert stream.status == 401
+        for method in ("GET", "HEAD"):
+            async with raw_http(server.url, path, bearer(stranger), method=method) as stream:
+                assert (stream.status, stream.headers["content-type"]) == (401, "application/json")
         async with websockets.connect(server.ws_url, additional_headers=bearer(stranger)) as connection:
             assert json.loads(await connection.recv())["code"] == "NOT_AUTHENTICATED"
             with pytest.raises(websockets.ConnectionClosed) as closed:
@@ -116,6 +118,21 @@ async def test_foreign_token_that_ends_closes_what_it_opened(tmp_path: Path) -> 
             frames = [await socket.receive(), await socket.receive()]
             assert (frames[0]["op"], frames[1].get("code")) == ("expiring", "NOT_AUTHENTICATED")
         assert await status(server, token) == 401
+
+
+async def test_token_that_expires_when_the_one_before_does_is_not_warned_of_again(tmp_path: Path) -> None:
+    """Each expiry is announced once, however often a token that has it is sent, and it is kept."""
+    async with trusting_server(tmp_path, token_leeway_s=0.0) as server:
+        now = int(time.time())
+        first, later = shared(claims(exp=now + 2)), shared(claims(exp=now + 3))
+        async with server.socket(additional_headers=bearer(first)) as socket:
+            for token in (first, later):
+                assert (await socket.receive())["op"] == "expiring"
+                assert (await socket.ask({"op": "authenticate", "token": token}))["op"] == "welcome"
+                assert (await socket.ask({"op": "authenticate", "token": later}))["op"] == "welcome"
+            frames, code = await rest_of(socket)
+        assert ([frame.get("code") for frame in frames], code) == (["NOT_AUTHENTICATED"], 4401)
+        assert time.time() >= now + 3
 
 
 async def test_large_and_strange_tokens_are_401_everywhere(tmp_path: Path) -> None:

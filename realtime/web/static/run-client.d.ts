@@ -110,9 +110,10 @@ export interface RunReset {
 /**
  * Why nothing more comes. `finished`: every event of the run has been handled. `forbidden`: the server does not let
  * this user watch (`code` NOT_AUTHENTICATED or FORBIDDEN). `gone`: there is no such run (INVALID_ID: nor can there be).
+ * `invalid`: the server does not understand what it is asked (BAD_FRAME).
  */
 export interface Ending {
-  readonly reason: 'finished' | 'forbidden' | 'gone';
+  readonly reason: 'finished' | 'forbidden' | 'gone' | 'invalid';
   /** Stable for programs; empty for `finished`. */
   readonly code: string;
   /** For people. */
@@ -122,7 +123,8 @@ export interface Ending {
 export type Transport = 'websocket' | 'sse';
 
 /**
- * - `connecting`: nothing has been heard yet, or others have all the places that there are.
+ * - `connecting`: nothing has been heard yet, or others have all the places that there are. Over SSE a hidden page
+ *   follows for some seconds of every half minute only, and is `connecting` in between.
  * - `catching-up`: connected; events up to `head` are on their way, `cursor` of them are here.
  * - `live`: everything that has happened is here, and what happens arrives. SSE does not tell how much has happened:
  *   there a replay from a cursor without a snapshot is `live`, too.
@@ -151,6 +153,13 @@ export interface Malformed {
   readonly data: string;
 }
 
+type Listening = boolean | AddEventListenerOptions;
+
+interface Telling<Events> extends EventTarget {
+  addEventListener<K extends keyof Events>(type: K, listener: (event: Events[K]) => void, options?: Listening): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: Listening): void;
+}
+
 interface RunWatchEventMap {
   state: CustomEvent<RunState>;
   event: CustomEvent<RunEvent>;
@@ -165,11 +174,10 @@ interface RunWatchEventMap {
  *
  * As an async iterator it gives every event and every reset; an event counts as handled, and is acknowledged, when the
  * next is asked for. Without an iterator an event counts as handled when the listeners of `event` have returned: a
- * loop that is to miss nothing begins, and listeners are added, in the same task as `watch`, with no `await` between.
- * A consumer that is slower than the run holds up nobody: beyond a bound the watch stops reading and goes on from its
- * cursor later.
+ * loop that is to miss nothing begins, and listeners are added, in the same task as `watch`, with no `await` between. A
+ * consumer slower than the run delays nobody: beyond a bound the watch stops reading and goes on from its cursor later.
  */
-export interface RunWatch extends EventTarget, AsyncIterable<RunEvent | RunReset> {
+export interface RunWatch extends Telling<RunWatchEventMap>, AsyncIterable<RunEvent | RunReset> {
   readonly runId: string;
   /** Never runs backwards, except by a reset. */
   readonly state: RunState;
@@ -187,15 +195,9 @@ export interface RunWatch extends EventTarget, AsyncIterable<RunEvent | RunReset
    * @throws {WatchEndedError} the server says no
    */
   [Symbol.asyncIterator](): AsyncIterator<RunEvent | RunReset>;
-  addEventListener<K extends keyof RunWatchEventMap>(
-    type: K, listener: (event: RunWatchEventMap[K]) => void, options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions,
-  ): void;
 }
 
-/** A watch that is iterated ended with `forbidden` or `gone`. */
+/** A watch that is iterated was refused: it ended, and not with `finished`. */
 export class WatchEndedError extends Error {
   constructor(ending: Ending);
   readonly ending: Ending;
@@ -203,6 +205,7 @@ export class WatchEndedError extends Error {
 
 interface ProjectWatchEventMap {
   runs: CustomEvent<readonly RunSummary[]>;
+  connection: CustomEvent<Connection>;
   ended: CustomEvent<Ending>;
 }
 
@@ -210,31 +213,27 @@ interface ProjectWatchEventMap {
  * The newest runs of a project, kept as they are. Over the WebSocket they are told by the server; where there is
  * none, or the role does not include watching live, they are asked for every few seconds.
  */
-export interface ProjectWatch extends EventTarget {
+export interface ProjectWatch extends Telling<ProjectWatchEventMap> {
   readonly projectId: string;
   /** Newest first. */
   readonly runs: readonly RunSummary[];
+  /** `live`: they are as the server has them, as of a few seconds ago where they are asked for. No `cursor`, no `head`. */
+  readonly connection: Connection;
   close(): void;
-  addEventListener<K extends keyof ProjectWatchEventMap>(
-    type: K, listener: (event: ProjectWatchEventMap[K]) => void, options?: boolean | AddEventListenerOptions,
-  ): void;
-  addEventListener(
-    type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions,
-  ): void;
 }
 
 export interface RunClientOptions {
-  /** Where the server is; the page's own origin by default. */
+  /** Where the server is, an origin without a path; the page's own by default. */
   url?: string | URL;
   /**
-   * For a page of another origin, which has no cookie of the server: the token, or a function that fetches one. The
-   * function is called for each connection and request that needs one, before the token expires, and with
-   * `{ refused: true }` after the server has refused the one before.
+   * For a page of another origin, which has no cookie of the server: the token, or a function that fetches one, called
+   * for each connection and request. `expiring`: the one in use is about to expire, another is to take its place;
+   * `refused`: the server has refused the one before. Then one that was kept will not do.
    */
-  token?: string | ((why: { refused: boolean }) => string | Promise<string>);
+  token?: string | ((why: { refused: boolean; expiring: boolean }) => string | Promise<string>);
   /** Whose runs `start`, `snapshot`, `cancel` and `retry` mean; by default the first of the user's projects. */
   projectId?: string;
-  /** Up to 64 characters, stable for one viewer: without a cursor a watch goes on after what this client acknowledged. */
+  /** 1 to 64 characters, stable for a viewer: without a cursor a watch goes on after what this client acknowledged. */
   clientId?: string;
 }
 
@@ -257,7 +256,7 @@ export interface WatchOptions {
   snapshot?: RunState;
 }
 
-/** The server refused, or could not be reached within 20 s (`status` 0); `message` is for people. */
+/** The server refused; or (`status` 0) did not answer within 20 s, or something else did. `message` is for people. */
 export class RequestError extends Error {
   constructor(status: number, code: string, message: string, unknownOutcome?: boolean);
   readonly status: number;
@@ -268,15 +267,15 @@ export class RequestError extends Error {
 
 /** One server. Any number of runs are watched over one connection, which is opened by the first `watch`. */
 export class RunClient {
+  /** @throws {TypeError} `url` is no server's or is missing where there is no page of one, or `clientId` is none */
   constructor(options?: RunClientOptions);
   readonly url: string;
   /** The server's clock now, in milliseconds since 1970; until the server has told it, this computer's. */
   now(): number;
   /**
-   * Follow a run: from what `snapshot` or `after` say, else from where `clientId` was, else from the first event.
-   * Watching one run twice gives two watches; acknowledged is what both have handled. Beyond what the server allows
-   * on one connection (64, projects first), a watch is `connecting` until another has ended; beyond 4 over SSE,
-   * watches take turns of a few seconds.
+   * Follow a run: from what `snapshot` or `after` say, else from where `clientId` was, else from the first event. Of
+   * two watches of one run, acknowledged is what both have handled. Beyond what the server allows on one connection
+   * (64, projects first), a watch is `connecting` until another has ended; beyond 4 over SSE, they take turns.
    * @throws {TypeError} the id is no string, `after` no cursor, or the snapshot none of this run
    */
   watch(runId: string, options?: WatchOptions): RunWatch;

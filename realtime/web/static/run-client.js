@@ -28,12 +28,17 @@ export { applyEvent, emptyState } from './apply-event.js';
 export { WatchEndedError } from './client/endings.js';
 export { RequestError };
 
+const SERVER = /^https?:\/\/[^/@]+\/$/;
+/** As the server has it, which counts characters and not their halves. */
+const LONGEST_NAME = 64;
+
 /** @implements {Contract} */
 export class RunClient {
   #env;
   #server;
   #line;
   #requests;
+  #polls;
   #projectId;
   /** @type {?Promise<string>} */
   #firstProject = null;
@@ -43,7 +48,7 @@ export class RunClient {
   /**
    * Nothing is opened before something is watched or asked for.
    * @param {RunClientOptions} [options]
-   * @throws {TypeError} `url` is none, or needed
+   * @throws {TypeError} `url` is no server's, or needed; `clientId` is none
    */
   constructor({ url, token, projectId, clientId } = {}, environment = BROWSER) {
     this.#env = environment;
@@ -51,12 +56,13 @@ export class RunClient {
     this.#server = {
       url: originOf(url, environment.address()),
       token,
-      clientId: clientId ?? null,
+      clientId: nameOf(clientId),
       clock: new ServerClock(environment),
       env: environment,
     };
     this.#line = new Line(this.#server);
     this.#requests = new Requests(this.#server, () => this.#line.answered());
+    this.#polls = new Requests(this.#server, (answer) => this.#polled(answer));
   }
 
   get url() {
@@ -87,7 +93,7 @@ export class RunClient {
    */
   watchProject(projectId, { runs = [] } = {}) {
     const id = canonical(projectId, 'project');
-    return this.#keep((onClose) => new ProjectWatch(id, runs, this.#line, this.#requests, this.#env, onClose));
+    return this.#keep((onClose) => new ProjectWatch(id, runs, this.#line, this.#polls, this.#env, onClose));
   }
 
   /**
@@ -171,6 +177,12 @@ export class RunClient {
     return projects[0].id;
   }
 
+  /** Nobody waits for what is asked every few seconds. @param {?{runs?: RunState[]}} answer */
+  #polled(answer) {
+    this.#server.clock.learn(answer?.runs?.[0]?.server_time);
+    this.#line.reached();
+  }
+
   /** @param {RunState} run */
   #learn(run) {
     this.#server.clock.learn(run?.server_time);
@@ -184,9 +196,24 @@ function canonical(id, what) {
   return id.toLowerCase();
 }
 
-/** @param {string | URL | undefined} url @param {string | undefined} here */
+/** @param {unknown} clientId */
+function nameOf(clientId) {
+  if (clientId === undefined || clientId === null) return null;
+  if (typeof clientId === 'string' && clientId !== '' && [...clientId].length <= LONGEST_NAME) return clientId;
+  throw new TypeError(`expected clientId of 1 to ${LONGEST_NAME} characters, got ${clientId}`);
+}
+
+/**
+ * A path would be lost: a server has an origin for itself.
+ * @param {string | URL | undefined} url
+ * @param {string | undefined} here
+ */
 function originOf(url, here) {
-  const address = url ?? here;
-  if (address === undefined) throw new TypeError('expected url, for there is no page of a server');
-  return new URL(address, here).origin;
+  const named = url ?? here;
+  if (named === undefined) throw new TypeError("There is no page of a server; pass { url: 'https://…' }.");
+  const wanted = url ?? '/';
+  const address = URL.canParse(wanted, here) ? new URL(wanted, here) : null;
+  if (address !== null && SERVER.test(address.href)) return address.origin;
+  const expected = 'expected an address without a path, like https://runs.example.org';
+  throw new TypeError(`There is no server at "${named}"; ${expected}.`);
 }

@@ -9,7 +9,7 @@ const own = new RunClient();
 const named = new RunClient({ url: 'https://runcast.test', token: 'secret', clientId: 'tab-1', projectId: 'p1' });
 const elsewhere = new RunClient({
   url: new URL('https://runcast.test'),
-  token: async ({ refused }) => (await fetch(`/token?again=${refused}`)).text(),
+  token: async ({ refused, expiring }) => (await fetch(`/token?again=${refused || expiring}`)).text(),
 });
 const url: string = own.url;
 const now: number = named.now();
@@ -64,6 +64,7 @@ function listen(watch: RunWatch): void {
 function list(client: RunClient, known: readonly RunSummary[]): ProjectWatch {
   const watch = client.watchProject('p1', { runs: known });
   watch.addEventListener('runs', ({ detail }) => console.log(detail[0]?.steps_completed, watch.runs === detail));
+  watch.addEventListener('connection', ({ detail }) => console.log(detail.state === watch.connection.state));
   watch.addEventListener('ended', ({ detail }) => console.log(detail.code, watch.projectId));
   return watch;
 }

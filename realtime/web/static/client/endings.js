@@ -12,7 +12,7 @@ const REASONS = {
   NOT_AUTHENTICATED: 'forbidden',
   FORBIDDEN: 'forbidden',
   RUN_NOT_FOUND: 'gone',
-  BAD_FRAME: 'gone',
+  BAD_FRAME: 'invalid',
 };
 /** @type {Ending} */
 const NO_RUN = { reason: 'gone', code: 'RUN_NOT_FOUND', message: 'There is no such run.' };
@@ -35,21 +35,12 @@ export function refusal({ code, message }) {
 }
 
 /**
- * What its refusal by the status of an answer means.
+ * What its refusal by the status of an answer, of which it is known that it is the server's, means.
  * @param {number} status
  * @returns {?Ending} null: it may be otherwise later
  */
 export function refusalByStatus(status) {
   return BY_STATUS[status] ?? null;
-}
-
-/**
- * What a status other than 200 means for the stream of a run.
- * @param {number} status
- * @returns {?Ending} null: it may be otherwise later
- */
-export function endingByStatus(status) {
-  return status === 204 ? FINISHED : refusalByStatus(status);
 }
 
 /**
@@ -63,7 +54,7 @@ export function invalidId(what, id) {
   return { reason: 'gone', code: 'INVALID_ID', message };
 }
 
-/** A watch that is iterated ended with `forbidden` or `gone`. */
+/** A watch that is iterated was refused. */
 export class WatchEndedError extends Error {
   /** @param {Ending} ending */
   constructor(ending) {

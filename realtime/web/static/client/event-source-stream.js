@@ -2,7 +2,8 @@
  * One run over the browser's EventSource, for which the cookie says who asks. It never lets the browser reconnect by
  * itself: the cursor, the waits and the choice of transport are the client's.
  */
-import { endingByStatus } from './endings.js';
+import { isOfType } from './answers.js';
+import { FINISHED, refusalByStatus } from './endings.js';
 import { streamUrl } from './stream-url.js';
 
 const CLOSED = 2;
@@ -40,7 +41,7 @@ export class EventSourceStream {
     this.#detach();
   }
 
-  /** A browser does not say why a stream was refused; asking for the head of the same resource does. */
+  /** A browser does not say why a stream was refused; asking for the head of the same resource may. */
   async #lost() {
     const refused = this.#source.readyState === CLOSED;
     this.#detach();
@@ -50,11 +51,14 @@ export class EventSourceStream {
     else this.#link.ended(ending);
   }
 
+  /** The server refuses with JSON; other answers are not its own, and say nothing of the run. */
   async #askWhy() {
     /** @type {RequestInit} */
     const asked = { method: 'HEAD', credentials: 'include', cache: 'no-store' };
     try {
-      return endingByStatus((await this.#server.env.fetch(this.#url, asked)).status);
+      const answer = await this.#server.env.fetch(this.#url, asked);
+      if (answer.status === 204) return FINISHED;
+      return isOfType(answer, 'application/json') ? refusalByStatus(answer.status) : null;
     } catch {
       return null;
     }

@@ -1,5 +1,6 @@
 /** One run over SSE, read with `fetch`: for a token, which an EventSource cannot send. */
-import { endingByStatus } from './endings.js';
+import { isOfType, refusalIn } from './answers.js';
+import { FINISHED, refusalByStatus } from './endings.js';
 import { SseParser } from './sse-parser.js';
 import { streamUrl } from './stream-url.js';
 
@@ -44,7 +45,7 @@ export class FetchStream {
       const answer = await this.#server.env.fetch(url, {
         headers, signal, cache: 'no-store', credentials: 'same-origin',
       });
-      if (answer.status === 200) await this.#follow(answer);
+      if (answer.status === 200 && isOfType(answer, EVENT_STREAM)) await this.#follow(answer);
       else report = await this.#refused(answer);
     } catch {
       // Broken off; the link knows what to do.
@@ -72,10 +73,12 @@ export class FetchStream {
 
   /** @param {Response} answer */
   async #refused(answer) {
-    const ending = endingByStatus(answer.status);
-    if (ending === null) return () => this.#link.lost();
-    const told = await answer.json().catch(() => null);
-    const said = typeof told?.message === 'string' ? { ...ending, message: told.message } : ending;
-    return answer.status === 401 ? () => this.#link.denied(said) : () => this.#link.ended(said);
+    const { status } = answer;
+    if (status === 204) return () => this.#link.ended(FINISHED);
+    const refused = refusalIn(await answer.json().catch(() => null));
+    const ending = refusalByStatus(status);
+    if (refused === null || ending === null) return () => this.#link.lost();
+    const told = { ...ending, ...refused };
+    return status === 401 ? () => this.#link.denied(told) : () => this.#link.ended(told);
   }
 }

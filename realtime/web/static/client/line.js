@@ -92,11 +92,18 @@ export class Line {
     this.#carrier.ack(viewer);
   }
 
-  /** The server has answered a request: nobody needs to wait for it any longer. */
+  /** The server has answered what a person asked for: nobody needs to wait for it any longer. */
   answered() {
     if (this.#unused) return;
     this.#carrier.hurry();
-    this.#reached();
+    this.reached();
+  }
+
+  /** The server answers over HTTP: reason enough to try a WebSocket, where that has not been done for a while. */
+  reached() {
+    if (this.#unused || this.transport !== 'sse' || this.#trial !== null) return;
+    const now = this.#server.env.monotonic();
+    if (now >= this.#trialAt) this.#try(now + WEBSOCKET_AGAIN_MS);
   }
 
   #listen() {
@@ -150,15 +157,9 @@ export class Line {
 
   #streams() {
     return new StreamCarrier(this.#server, {
-      lost: ({ brought }) => brought || this.#try(this.#server.env.now()),
-      reached: () => this.#reached(),
+      lost: ({ brought }) => brought || this.#try(this.#server.env.monotonic()),
+      reached: () => this.reached(),
     });
-  }
-
-  /** The server answers over HTTP: reason enough to try a WebSocket, where that has not been done for a while. */
-  #reached() {
-    const now = this.#server.env.now();
-    if (this.transport === 'sse' && this.#trial === null && now >= this.#trialAt) this.#try(now + WEBSOCKET_AGAIN_MS);
   }
 
   /**
@@ -167,7 +168,7 @@ export class Line {
    */
   #judge(loss) {
     this.#misses = loss.brought ? 0 : this.#misses + 1;
-    const now = this.#server.env.now();
+    const now = this.#server.env.monotonic();
     if (this.#misses >= MISSES_BEFORE_SSE) this.#fallBack(now, loss);
     else if (loss.attempts >= FAILURES_BEFORE_SSE) this.#fallBack(now + WEBSOCKET_AGAIN_MS, loss);
   }

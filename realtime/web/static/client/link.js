@@ -48,7 +48,7 @@ export class Link {
   #connection = null;
   /** @type {?number} the one timer: until the silence is too long while connected, until the next attempt while not */
   #timer = null;
-  #heardAt = 0;
+  #heardAt = { now: 0, monotonic: 0 };
   #doubted = false;
   #silenceMs = HEARTBEAT_S * SILENT_HEARTBEATS * 1000;
   /** @type {?number} */
@@ -90,10 +90,13 @@ export class Link {
     connection?.close();
   }
 
-  /** There is reason to believe in the network: do not wait any longer, nor for what has been silent for too long. */
+  /**
+   * There is reason to believe in the network: do not wait any longer, but for a server that said for how long, nor for
+   * what has been silent for too long.
+   */
   hurry() {
-    if (this.#phase === OPEN && this.#env.now() - this.#heardAt >= this.#silenceMs) this.abandon();
-    if (this.#phase !== WAITING) return;
+    if (this.#phase === OPEN && this.#silentMs >= this.#silenceMs) this.abandon();
+    if (this.#phase !== WAITING || this.#drainingMs !== null) return;
     this.#owner.retrying();
     this.#dial();
   }
@@ -123,7 +126,7 @@ export class Link {
 
   /** The connection says: something arrived, or it stands. */
   alive() {
-    this.#heardAt = this.#env.now();
+    this.#hear();
     this.#doubted = false;
     if (this.#phase === OPEN) return;
     this.#phase = OPEN;
@@ -221,7 +224,7 @@ export class Link {
 
   /** @param {number} ms */
   #watch(ms) {
-    this.#heardAt = this.#env.now();
+    this.#hear();
     this.#setTimer(ms, () => this.#listen(ms));
   }
 
@@ -230,9 +233,20 @@ export class Link {
    * @param {number} ms
    */
   #listen(ms) {
-    const silentMs = this.#env.now() - this.#heardAt;
+    const silentMs = this.#silentMs;
     if (silentMs >= ms) this.abandon();
-    else this.#setTimer(Math.min(ms, ms - silentMs), () => this.#listen(ms));
+    else this.#setTimer(ms - silentMs, () => this.#listen(ms));
+  }
+
+  #hear() {
+    const { now, monotonic } = this.#env;
+    this.#heardAt = { now: now(), monotonic: monotonic() };
+  }
+
+  /** One clock can be set back, the other stands still while some computers sleep: the later of them is right. */
+  get #silentMs() {
+    const { now, monotonic } = this.#env;
+    return Math.max(now() - this.#heardAt.now, monotonic() - this.#heardAt.monotonic);
   }
 
   /** @param {number} ms @param {() => void} callback */

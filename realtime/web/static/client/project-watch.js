@@ -2,6 +2,7 @@
  * The newest runs of a project, kept as they are: what `client.watchProject` gives. `run-client.d.ts` has the contract.
  *
  * @typedef {import('../run-client.js').ProjectWatch} Contract
+ * @typedef {import('../run-client.js').Connection} Connection
  * @typedef {import('../run-client.js').RunSummary} RunSummary
  * @typedef {import('../run-client.js').Ending} Ending
  *
@@ -11,14 +12,18 @@
  * @property {(run: RunSummary) => void} changed
  * @property {() => void} unavailable nobody will tell; ask
  * @property {(ending: Ending) => void} refused
+ * @property {(outage: import('./link.js').Outage) => void} lost there is no connection; another will come
  */
+import { ConnectionState } from './connection-state.js';
 import { invalidId, refusalByStatus } from './endings.js';
 import { RequestError } from './requests.js';
 import { summaryOf } from './run-summary.js';
 import { isUuid } from './uuid.js';
 
+/** As many as the server has on its board. */
 const MOST_RUNS = 20;
 const ASK_EVERY_MS = 5_000;
+const OFFLINE_AFTER_MISSES = 4;
 
 /** @implements {Contract} */
 export class ProjectWatch extends EventTarget {
@@ -31,6 +36,10 @@ export class ProjectWatch extends EventTarget {
   #asking = null;
   /** @type {?number} */
   #timer = null;
+  /** How many times in a row it was asked and nothing came of it. */
+  #misses = 0;
+  #connection;
+  #shown;
   #closed = false;
 
   /**
@@ -49,8 +58,10 @@ export class ProjectWatch extends EventTarget {
     this.#requests = requests;
     this.#env = env;
     this.#onClose = onClose;
+    this.#connection = new ConnectionState(env.now);
     if (isUuid(projectId)) line.followProject(this.#viewer);
     else queueMicrotask(() => this.#end(invalidId('project', projectId)));
+    this.#shown = this.#mark;
   }
 
   get projectId() {
@@ -61,12 +72,19 @@ export class ProjectWatch extends EventTarget {
     return this.#runs;
   }
 
+  /** @returns {Connection} */
+  get connection() {
+    return { ...this.#connection.known, transport: this.#line.transport, cursor: null, head: null };
+  }
+
   close() {
     if (this.#closed) return;
     this.#closed = true;
     this.#stopAsking();
     this.#line.leaveProject(this.#viewer);
     this.#onClose(this);
+    this.#connection.become('closed');
+    this.#show();
   }
 
   /** @type {ProjectViewer} */
@@ -74,11 +92,12 @@ export class ProjectWatch extends EventTarget {
     projectId: '',
     told: (runs) => {
       this.#stopAsking();
-      this.#become(runs);
+      this.#hear(runs);
     },
     changed: (run) => this.#become(this.#with(run)),
     unavailable: () => this.#startAsking(),
     refused: (ending) => this.#end(ending),
+    lost: (outage) => this.#asking === null && this.#lose(outage),
   };
 
   #startAsking() {
@@ -103,13 +122,50 @@ export class ProjectWatch extends EventTarget {
     try {
       const path = `/api/v1/projects/${encodeURIComponent(this.projectId)}/agent-runs?limit=${MOST_RUNS}`;
       const { runs } = await this.#requests.get(path);
-      if (this.#asking === loop) this.#become(runs.map(summaryOf));
+      if (this.#asking === loop) this.#hear(runs.map(summaryOf));
     } catch (error) {
-      if (!(error instanceof RequestError) || this.#asking !== loop) return;
-      const { status, code, message } = error;
-      const ending = refusalByStatus(status);
-      if (ending !== null) this.#end({ ...ending, code, message });
+      if (this.#asking === loop) this.#miss(error);
     }
+  }
+
+  /** @param {unknown} error what came instead of runs */
+  #miss(error) {
+    const ending = error instanceof RequestError ? refusalByStatus(error.status) : null;
+    if (error instanceof RequestError && ending !== null) {
+      this.#end({ ...ending, code: error.code, message: error.message });
+      return;
+    }
+    this.#misses += 1;
+    this.#lose({ offline: !this.#env.online() || this.#misses > OFFLINE_AFTER_MISSES, draining: false });
+  }
+
+  /** @param {readonly RunSummary[]} runs as they are now */
+  #hear(runs) {
+    if (this.#closed) return;
+    this.#misses = 0;
+    this.#connection.become('live');
+    this.#become(runs);
+    this.#show();
+  }
+
+  /** @param {import('./link.js').Outage} outage */
+  #lose(outage) {
+    if (this.#closed) return;
+    this.#connection.lose(outage);
+    this.#show();
+  }
+
+  #show() {
+    const mark = this.#mark;
+    if (mark === this.#shown) return;
+    this.#shown = mark;
+    this.#emit('connection', this.connection);
+  }
+
+  /** What is worth telling when it changes. */
+  get #mark() {
+    const { state, transport, reason } = this.connection;
+    return [state, transport, reason].join();
   }
 
   /** @param {RunSummary} run */

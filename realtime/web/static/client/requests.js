@@ -3,12 +3,16 @@
  *
  * @typedef {{method?: string, headers?: Record<string, string>, body?: string | FormData, withinMs?: number}} Wanted
  */
+import { refusalIn } from './answers.js';
 import { Identity } from './identity.js';
 
 const LONGEST_MS = 20_000;
 const LONGEST_UPLOAD_MS = 300_000;
 
-/** The server refused, or could not be reached within 20 s (`status` 0); `message` is for people. */
+/**
+ * The server refused; or (`status` 0) it could not be reached within 20 s, or something else answered in its place.
+ * `message` is for people.
+ */
 export class RequestError extends Error {
   /**
    * @param {number} status
@@ -31,7 +35,8 @@ export class Requests {
 
   /**
    * @param {Pick<import('./line.js').Server, 'url'|'token'|'env'>} server
-   * @param {() => void} answered the server, and not only something before it, has answered
+   * @param {(content: any) => void} answered the server, and not only something before it, has answered; with null: it
+   *   refused
    */
   constructor(server, answered) {
     this.#server = server;
@@ -73,15 +78,15 @@ export class Requests {
   async #ask(path, options) {
     const identity = new Identity(this.#server.token);
     let answer = await this.#send(path, options, await this.#tokenOf(identity));
-    if (answer.status === 401 && identity.refuse()) {
+    if (answer.status === 401 && answer.refusal !== null && identity.refuse()) {
       const another = await this.#tokenOf(identity);
       if (another !== null) answer = await this.#send(path, options, another);
     }
-    const { status, ok, body } = answer;
-    if (status < 500 && body !== null) this.#answered();
-    if (ok && body !== null) return body;
-    const message = typeof body?.message === 'string' ? body.message : `The server answered ${status}.`;
-    throw new RequestError(status, String(body?.error ?? ''), message, ok || status >= 500);
+    const { status, content, refusal } = answer;
+    if (refusal === null && content === null) throw notTheServers(status);
+    if (status < 500) this.#answered(content);
+    if (refusal === null) return content;
+    throw new RequestError(status, refusal.code, refusal.message, status >= 500);
   }
 
   /** @param {string} path @param {Wanted} options @param {?string} token */
@@ -132,8 +137,15 @@ export class Requests {
   }
 }
 
-/** `body`: the JSON in the answer; null: there is none that can be read. @param {Promise<Response>} asked */
+/** The server's `content` or `refusal`; neither: the answer is not the server's. @param {Promise<Response>} asked */
 async function read(asked) {
   const answer = await asked;
-  return { status: answer.status, ok: answer.ok, body: await answer.json().catch(() => null) };
+  const body = await answer.json().catch(() => null);
+  return { status: answer.status, content: answer.ok ? body : null, refusal: answer.ok ? null : refusalIn(body) };
+}
+
+/** What refuses before the server does has not let it obey. @param {number} status */
+function notTheServers(status) {
+  const message = `Something other than the server answered (${status}). Check the connection and try again.`;
+  return new RequestError(0, 'BAD_ANSWER', message, status < 400 || status >= 500);
 }

@@ -9,6 +9,7 @@ export class RunMessages {
   #link;
   #reached;
   #env;
+  #clock;
   #replayedAt = Infinity;
   /** @type {?number} */
   #resetTo = null;
@@ -17,13 +18,14 @@ export class RunMessages {
    * @param {import('./run-watch.js').RunViewer} viewer
    * @param {import('./link.js').Link} link
    * @param {() => void} reached the server answers
-   * @param {Pick<import('./environment.js').Environment, 'monotonic'>} env
+   * @param {Pick<import('./line.js').Server, 'env'|'clock'>} server
    */
-  constructor(viewer, link, reached, env) {
+  constructor(viewer, link, reached, { env, clock }) {
     this.#viewer = viewer;
     this.#link = link;
     this.#reached = reached;
     this.#env = env;
+    this.#clock = clock;
   }
 
   /** The server accepted the stream. */
@@ -62,6 +64,7 @@ export class RunMessages {
    */
   #event(frame, lastEventId) {
     const { runId } = this.#viewer;
+    this.#clock.recall(frame.payload?.at);
     const reset = frame.payload?.reset;
     if (Number.isSafeInteger(reset?.cursor)) {
       this.#resetTo = reset.cursor;

@@ -24,7 +24,7 @@
  * @property {() => void} finished every event of the run has been sent
  * @property {(ending: Ending) => void} refused
  * @property {(outage: import('./link.js').Outage) => void} lost there is no connection; another will come
- * @property {() => void} waiting others have all the places that there are; one will be free
+ * @property {() => void} waiting there is no place for it now; there will be
  */
 import { isTerminal } from '../apply-event.js';
 import { ConnectionState } from './connection-state.js';

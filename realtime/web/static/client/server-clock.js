@@ -22,7 +22,7 @@ export class ServerClock {
     this.#origin = this.#originBy(serverTime) ?? this.#origin;
   }
 
-  /** @param {unknown} serverTime what it said maybe a while ago, so that this is late: heard where no more is known */
+  /** @param {unknown} serverTime what it said maybe a while ago, so that it is later: heard where less is known */
   recall(serverTime) {
     const origin = this.#originBy(serverTime);
     if (origin !== null && origin > (this.#origin ?? -Infinity)) this.#origin = origin;

@@ -74,6 +74,7 @@ export class SocketCarrier {
   /** @param {ProjectViewer} viewer */
   followProject(viewer) {
     this.#projects.add(viewer);
+    if (this.#link.waiting) viewer.lost({ offline: this.#link.offline, draining: false });
     this.#link.open();
   }
 
@@ -141,7 +142,7 @@ export class SocketCarrier {
 
   /** @param {Outage} outage */
   #tellLost(outage) {
-    for (const viewer of this.#runs.viewers) viewer.lost(outage);
+    for (const viewer of [...this.#runs.viewers, ...this.#projects.viewers]) viewer.lost(outage);
     this.#owner.unconnected(outage);
   }
 
@@ -173,6 +174,7 @@ export class SocketCarrier {
   #welcome({ heartbeat_s, limits, server_time }) {
     this.#identity.accept();
     this.#link.pace(heartbeat_s);
+    this.#connection?.pace(limits?.frames_per_s);
     this.#server.clock.learn(server_time);
     if (this.#welcomed) return;
     this.#welcomed = true;
@@ -184,9 +186,10 @@ export class SocketCarrier {
 
   /** Where no token can be had now, the connection is closed when the old one expires, and that is asked about. */
   async #renew() {
-    if (!this.#identity.byToken) return;
     const connection = this.#connection;
-    const token = await this.#identity.token().catch(() => null);
-    if (token !== null) connection?.authenticate(token);
+    const token = await this.#identity.fresher().catch(() => null);
+    if (token === null || connection !== this.#connection) return;
+    this.#identity.offer(token);
+    connection?.authenticate(token);
   }
 }

@@ -8,6 +8,7 @@
  * @property {(error: MalformedFrameError, runId: any) => void} malformed `runId`: the run it says to be about
  */
 import { refusal } from './endings.js';
+import { FramePacer } from './frame-pacer.js';
 import { MalformedFrameError, parseFrame } from './frames.js';
 
 const SUBPROTOCOL = 'runcast.v1';
@@ -20,6 +21,7 @@ export class SocketConnection {
   #socket;
   #link;
   #listener;
+  #pacer;
   /** @type {?string} */
   #why = null;
 
@@ -33,6 +35,7 @@ export class SocketConnection {
   constructor(server, token, link, listener) {
     this.#link = link;
     this.#listener = listener;
+    this.#pacer = new FramePacer((frame) => this.#send(frame), server.env);
     const url = new URL('/api/v1/ws', server.url);
     url.protocol = url.protocol.replace('http', 'ws');
     this.#socket = new server.env.WebSocket(url.href, SUBPROTOCOL);
@@ -41,19 +44,25 @@ export class SocketConnection {
     this.#socket.onclose = (close) => this.#lost(close);
   }
 
-  /** Send a frame; without an open socket it goes nowhere. @param {object} frame */
+  /** Send a frame; without an open socket it goes nowhere. Acks never have to wait. @param {Frame} frame */
   send(frame) {
-    if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify(frame));
+    if (frame.op === 'ack') this.#send(frame);
+    else this.#pacer.send(frame);
+  }
+
+  /** How many frames a second the server takes, as far as it says. @param {unknown} framesPerS */
+  pace(framesPerS) {
+    this.#pacer.pace(framesPerS);
   }
 
   /** Have the server say something. */
   ping() {
-    this.send({ op: 'ping' });
+    this.#send({ op: 'ping' });
   }
 
   /** A fresher token of the same user, in place. @param {string} token */
   authenticate(token) {
-    this.send({ op: 'authenticate', token });
+    this.#send({ op: 'authenticate', token });
   }
 
   /** Leave. */
@@ -69,6 +78,11 @@ export class SocketConnection {
   #introduce(token) {
     if (token === null) this.ping();
     else this.authenticate(token);
+  }
+
+  /** @param {Frame} frame */
+  #send(frame) {
+    if (this.#socket.readyState === OPEN) this.#socket.send(JSON.stringify(frame));
   }
 
   /** @param {any} data */
@@ -103,6 +117,7 @@ export class SocketConnection {
   }
 
   #detach() {
+    this.#pacer.close();
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
   }
 }

@@ -11,6 +11,7 @@ import { Identity } from './identity.js';
 import { Link } from './link.js';
 import { Backoff } from './pacing.js';
 import { RunMessages } from './run-messages.js';
+import { UnseenTurns } from './unseen-turns.js';
 
 /** How long a run has a stream for itself while another waits for one. */
 const TURN_MS = 5_000;
@@ -24,6 +25,7 @@ export class StreamCarrier {
   #streams = new Map();
   /** @type {?number} */
   #turn = null;
+  #unseen;
 
   /**
    * @param {import('./line.js').Server} server
@@ -32,6 +34,7 @@ export class StreamCarrier {
   constructor(server, owner) {
     this.#server = server;
     this.#owner = owner;
+    this.#unseen = new UnseenTurns({ rest: () => this.#restAll(), resume: () => this.#fill() }, server.env);
   }
 
   /** @returns {'sse'} */
@@ -47,6 +50,7 @@ export class StreamCarrier {
   follow(viewer, before = {}) {
     this.#streams.get(viewer)?.close();
     this.#streams.set(viewer, null);
+    this.#unseen.begin();
     this.#fill(before);
     if (this.#streams.get(viewer) === null) viewer.waiting();
   }
@@ -87,8 +91,8 @@ export class StreamCarrier {
   close() {
     for (const link of this.#links) link.close();
     this.#streams.clear();
-    this.#server.env.clearTimeout(this.#turn);
-    this.#turn = null;
+    this.#unseen.end();
+    this.#endTurns();
   }
 
   get #links() {
@@ -97,6 +101,7 @@ export class StreamCarrier {
 
   /** @param {Partial<Loss>} [before] */
   #fill(before = {}) {
+    if (this.#unseen.resting) return;
     let free = STREAMS - this.#links.length;
     for (const [viewer, link] of [...this.#streams]) {
       if (link !== null) continue;
@@ -118,6 +123,17 @@ export class StreamCarrier {
       if (longest !== undefined) this.#rest(longest);
       this.#takeTurns();
     }, TURN_MS);
+  }
+
+  #endTurns() {
+    this.#server.env.clearTimeout(this.#turn);
+    this.#turn = null;
+  }
+
+  /** Who has no stream now is the first to have one afterwards. */
+  #restAll() {
+    this.#endTurns();
+    for (const viewer of [...this.#streams.keys()]) if (this.#streams.get(viewer)) this.#rest(viewer);
   }
 
   /** @param {RunViewer} viewer */
@@ -145,9 +161,14 @@ export class StreamCarrier {
     link.open(waitMs);
   }
 
+  #reached = () => {
+    this.#unseen.heard();
+    this.#owner.reached();
+  };
+
   /** @param {RunViewer} viewer @param {?string} token @param {Link} link */
   #dial(viewer, token, link) {
-    const messages = new RunMessages(viewer, link, this.#owner.reached, this.#server.env);
+    const messages = new RunMessages(viewer, link, this.#reached, this.#server);
     const byFetch = token !== null || this.#server.env.EventSource === undefined;
     return byFetch
       ? new FetchStream(this.#server, viewer, link, messages, token)

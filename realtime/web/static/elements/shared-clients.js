@@ -11,32 +11,23 @@ import { RunClient } from '../run-client.js';
 const shared = new Map();
 
 /**
- * The client of the server that `url` is of; `release` it when it is no longer needed. The last release closes it.
- * @param {string} url absolute, or from the page's own; only its origin counts
+ * The client of the server at `url`; `release` it when it is no longer needed. The last release closes it.
+ * @param {string} url absolute, or from the page's own
  * @returns {Lease}
  * @throws {TypeError} it is not the address of a server; the message is for people
  */
 export function leaseClient(url) {
-  const server = originOf(url);
-  const held = shared.get(server) ?? { client: new RunClient({ url: server }), users: 0 };
-  shared.set(server, held);
+  const fresh = new RunClient({ url });
+  const held = shared.get(fresh.url) ?? { client: fresh, users: 0 };
+  shared.set(fresh.url, held);
   held.users += 1;
   return {
     client: held.client,
     release() {
       held.users -= 1;
       if (held.users > 0) return;
-      shared.delete(server);
+      shared.delete(held.client.url);
       held.client.close();
     },
   };
-}
-
-/** @param {string} url */
-function originOf(url) {
-  const address = URL.canParse(url, document.baseURI) ? new URL(url, document.baseURI) : null;
-  if (address === null || !/^https?:$/.test(address.protocol)) {
-    throw new TypeError(`There is no server at "${url}"; expected an address like https://runs.example.org.`);
-  }
-  return address.origin;
 }

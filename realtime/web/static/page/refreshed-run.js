@@ -13,7 +13,7 @@
  * @typedef {import('./telling.js').Telling<Told>} Telling
  */
 import { hasEnded } from '../apply-event.js';
-import { FINISHED, endingByStatus } from '../client/endings.js';
+import { FINISHED, refusalByStatus } from '../client/endings.js';
 
 const EVERY_MS = 5_000;
 const HIDDEN_EVERY_MS = 30_000;
@@ -75,7 +75,7 @@ export class RefreshedRun extends /** @type {Telling} */ (EventTarget) {
    * @param {RequestError} error
    */
   #failed({ status, code, message }) {
-    const ending = endingByStatus(status);
+    const ending = refusalByStatus(status);
     if (ending === null) this.#tell('late', this.#knownAt);
     else this.#end({ ...ending, code, message });
   }
