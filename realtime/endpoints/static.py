@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from quart import Blueprint, Response, request
+from quart import Blueprint, Response, request, url_for
 from werkzeug.exceptions import NotFound
 
+from realtime.endpoints.answers import error_answer
 from realtime.imports import imported_files
+from realtime.ports import RefusedError
 
 MIMETYPES = {
     ".js": "text/javascript",
@@ -35,7 +37,11 @@ KEPT = "public, max-age=31536000, immutable"
 
 
 def static_blueprint(folder: Path) -> Blueprint:
-    """Every file below ``folder``, and ``runcast-client.tgz``, the client of this very server as a package for npm.
+    """Every file below ``folder``, and the client of this very server as a package for npm.
+
+    ``/static/runcast-client.tgz`` is the package as it is now; its ``Content-Location`` is
+    ``/static/runcast-client-{build}.tgz``, where its bytes never change, as lock files need it. A server that has
+    another build says so in words, which npm shows.
 
     ``/static/{filename}`` is the address to rely on, to be checked with the server each time it is used.
     ``/static/v-{version}/{filename}`` is what ``url_for("static.file", filename=...)`` gives to templates: the
@@ -47,6 +53,7 @@ def static_blueprint(folder: Path) -> Blueprint:
     files[PACKAGE] = client_package(files)
     tags = {name: hashlib.sha256(content).hexdigest()[:32] for name, content in files.items()}
     current = version_of(tags)
+    packed = f"{json.loads(files[MANIFEST])['version']}-{tags[PACKAGE][:12]}"
     texts = {name: content.decode() for name, content in files.items() if name.endswith((".js", ".css"))}
     blueprint = Blueprint("static", __name__)
 
@@ -56,12 +63,24 @@ def static_blueprint(folder: Path) -> Blueprint:
         response = Response(files[filename], mimetype=_mimetype(filename))
         response.set_etag(tags[filename])
         response.headers["Cache-Control"] = caching
+        if filename == PACKAGE:
+            response.content_location = url_for("static.package", build=packed)
         await response.make_conditional(request)
         return response
 
     @blueprint.get("/static/<path:filename>")
     async def stable(filename: str) -> Response:
         return await answer(filename, CHECKED)
+
+    @blueprint.get("/static/runcast-client-<build>.tgz")
+    async def package(build: str) -> Response:
+        if build == packed:
+            return await answer(PACKAGE, KEPT)
+        there = url_for("static.package", build=packed)
+        message = f"The client of this server is at {there}: install that one, and the lock file names it."
+        response = error_answer(RefusedError(404, "NOT_FOUND", message))
+        response.headers["npm-notice"] = message
+        return response
 
     @blueprint.get("/static/v-<version>/<path:filename>")
     async def file(version: str, filename: str) -> Response:

@@ -33,9 +33,6 @@ beforeEach(async () => {
   said = [];
   const place = { children: [], replaceChildren(...children) { this.children = children; } };
   const lines = { children: [], append: (line) => said.push(line.text) };
-  globalThis.HTMLElement ??= class {};
-  globalThis.CSSStyleSheet ??= class { replaceSync() {} };
-  globalThis.customElements ??= { define() {} };
   globalThis.document = {
     querySelector: () => lines,
     createElement: (tag) => (tag === 'p' ? { append(text) { this.text = text; } } : new Card()),

@@ -71,6 +71,16 @@ test('connection lost again before it was back is said once', () => {
   deepEqual(said, ['The connection is lost. Still trying.', 'The connection is back.']);
 });
 
+test('place with words of its own has them shown, and is heard of the same', () => {
+  truth = new ConnectionTruth(place, ({ state }) => (state === 'live' ? '' : `List: ${state}`));
+  show('offline');
+  deepEqual([place.hidden, place.textContent], [false, 'List: offline']);
+  mock.timers.tick(2000);
+  show('live');
+  deepEqual([place.hidden, place.textContent], [true, '']);
+  deepEqual(said, ['The connection is lost. Still trying.', 'The connection is back.']);
+});
+
 test('run without a connection has nothing shown of it', () => {
   show('live');
   truth.show(null);

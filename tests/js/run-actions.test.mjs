@@ -103,7 +103,7 @@ test('Enter that is held presses the button once', () => {
 for (const [what, how, said] of [
   ['with an outcome that is not known', { unknownOutcome: true }, 'It is not known whether the run was cancelled; try again.'],
   ['with an outcome that is known', { status: 409 }, 'The run was not cancelled. No.'],
-  ['for want of a session', { status: 401 }, 'The run was not cancelled. You are no longer signed in. Sign in'],
+  ['for want of a session', { status: 401, code: 'NOT_AUTHENTICATED' }, 'The run was not cancelled. You are no longer signed in. Sign in'],
 ]) {
   test(`failure ${what} says so`, async () => {
     failure = Object.assign(new Error('No.'), how);

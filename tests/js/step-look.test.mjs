@@ -16,7 +16,8 @@ const completed = (told) => of({ status: 'completed', progress_pct: 100, progres
 test('a step that has not started is named and else bare, but every attribute is told', () => {
   deepEqual(of({}), {
     'agent-type': 'qa_consultant', name: 'QA', status: 'queued', progress: '0',
-    chip: null, paused: null, label: null, message: null, attempt: null, cached: null, reused: null, tokens: null,
+    chip: null, paused: null, cancelled: null, label: null, message: null, attempt: null, cached: null, reused: null,
+    tokens: null,
   });
 });
 
@@ -28,8 +29,8 @@ test('a step under way moves and says what it does', () => {
 
 test('a step that waits stands still and says until when and why', () => {
   const failed = { progress_label: 'Attempt 1 failed, trying again in 5 s', retry_at: AT, reason: 'No answer.' };
-  const { status, chip, paused, label } = running(failed);
-  deepEqual([status, chip, paused], ['running', 'Waiting', '']);
+  const { status, chip, paused, cancelled, label } = running(failed);
+  deepEqual([status, chip, paused, cancelled], ['running', 'Waiting', '', null]);
   equal(label, `Attempt 1 failed, trying again at ${new Date(AT).toLocaleTimeString()}: No answer.`);
   equal(running({ progress_label: 'A', retry_at: 'soon', reason: 'B' }).label, 'A: B');
 });
@@ -51,12 +52,13 @@ test('attempts and tokens are told as numbers', () => {
   deepEqual([attempt, tokens], ['3', '1204']);
 });
 
-test('a step that failed and one that was cancelled say why, and only the first is an error by its chip', () => {
+test('a step that failed and one that was cancelled say why, and only the first is an alarm', () => {
   const shown = (status) => of({ status, error_message: 'not started: the run was cancelled' });
   for (const status of ['failed', 'cancelled']) {
     deepEqual([shown(status).status, shown(status).message], ['error', 'not started: the run was cancelled']);
   }
-  deepEqual([shown('failed').chip, shown('cancelled').chip, shown('cancelled').paused], [null, 'Cancelled', '']);
+  deepEqual([shown('failed').chip, shown('failed').cancelled], [null, null]);
+  deepEqual([shown('cancelled').chip, shown('cancelled').cancelled, shown('cancelled').paused], ['Cancelled', '', null]);
 });
 
 test('a status of a newer server looks queued', () => {

@@ -56,6 +56,8 @@ DEEDS: dict[Route, Deed] = {
     ("GET", f"{_PROJECT}/artifacts/{{artifact_id}}/download"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}/runs/{run_id}"): Deed(Action.READ, 200),
+    ("GET", "/projects/{project_id}/runs"): Deed(Action.READ, 200),
+    ("GET", "/projects/{project_id}/documents"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}/artifacts"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}/artifacts/{artifact_id}"): Deed(Action.READ, 200),
     ("GET", "/projects/{project_id}/documents/{document_id}"): Deed(Action.READ, 200),
@@ -78,6 +80,7 @@ DEEDS: dict[Route, Deed] = {
     ("GET", "/asyncapi.json"): Deed(None, 200, nobody=200),
     ("GET", "/docs"): Deed(None, 200, nobody=200),
     ("GET", "/static/{filename}"): Deed(None, 200, nobody=200),
+    ("GET", "/static/runcast-client-{build}.tgz"): Deed(None, 404, nobody=404),
     ("GET", "/static/v-{version}/{filename}"): Deed(None, 200, nobody=200),
     ("GET", "/sign-in"): Deed(None, 200, nobody=200),
     ("POST", "/sign-in"): Deed(None, 403, nobody=403),
@@ -147,7 +150,8 @@ async def test_every_endpoint_obeys_the_table(caller: str, place: Party, foreign
     answered, meant = {}, {}
     async with httpx2.AsyncClient(base_url=place.server.url, headers=headers, timeout=30) as http:
         for (method, path), deed in DEEDS.items():
-            ids = {**place.ids, "version": "0", "filename": "style.css", "document_id": await new_document(place)}
+            file = {"version": "0", "build": "0", "filename": "style.css"}
+            ids = {**place.ids, **file, "document_id": await new_document(place)}
             body = {"token": token or "none"} if path == "/api/v1/session" and method == "POST" else deed.body
             answered[method, path] = await status_of(http, method, path.format(**ids) + deed.query, body)
             http.cookies.clear()  # signing in would change who asks next, and how

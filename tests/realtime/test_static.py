@@ -62,6 +62,19 @@ async def test_client_package_has_what_its_manifest_lists_and_no_page(server: Li
     assert again.headers["etag"] == answer.headers["etag"]
 
 
+async def test_client_package_has_an_address_of_its_bytes(server: LiveServer) -> None:
+    """The one without a build tells it, and what is there is kept; who asks for another build is told it, too."""
+    now = await server.http.get("/static/runcast-client.tgz")
+    address = now.headers["content-location"]
+    assert re.fullmatch(r"/static/runcast-client-\d+\.\d+\.\d+-[0-9a-f]{12}\.tgz", address)
+    assert now.headers["cache-control"] == "no-cache"
+    kept = await server.http.get(address)
+    assert (kept.content, kept.headers["cache-control"]) == (now.content, "public, max-age=31536000, immutable")
+    before = await server.http.get("/static/runcast-client-0.1.0-000000000000.tgz")
+    assert (before.status_code, before.json()["error"]) == (404, "NOT_FOUND")
+    assert address in before.json()["message"] == before.headers["npm-notice"]
+
+
 async def test_page_links_addresses_that_are_kept_for_ever(server: LiveServer) -> None:
     """Scripts, styles and pictures of a page stand under one version, which browsers need not ask for again."""
     addresses = linked((await show(server)).root)
@@ -90,7 +103,7 @@ async def test_another_version_gets_what_is_there_and_keeps_it_not(server: LiveS
 
 async def test_version_is_of_all_files(tmp_path: Path) -> None:
     """It is the same for the same files, and another as soon as any of them changes, has a new name, or is new."""
-    (tmp_path / "package.json").write_text('{"files": []}')
+    (tmp_path / "package.json").write_text('{"version": "1.0.0", "files": []}')
     (tmp_path / "script.js").write_text("import './other.js';")
     (tmp_path / "other.js").write_text("1")
     seen = [await linked_script(tmp_path)]

@@ -7,16 +7,24 @@
  * - `status`: `queued`, `running`, `complete` or `error`; anything else is drawn as queued.
  * - `progress`: 0 to 100, shown while running, clamped. `label`: what it does; shown while running.
  * - `message`: what came of it; shown when complete or in error.
- * - `chip`: stands in place of the status' own word. `paused`: nothing moves; with `error`: it was wanted so.
+ * - `paused`, while running: nothing moves. `cancelled`, of an error: it was wanted so, and is no alarm.
+ * - `chip`: stands in place of the word for all that.
  * - Badges: `attempt` from 2 on, `cached`, `reused`, and `tokens` above 0.
  */
 import { nameOf } from './elements/agent-name.js';
+import { PageElement, define } from './elements/custom-element.js';
 import { found, setAttributes, setText } from './elements/dom.js';
 import { tokensText } from './elements/facts.js';
+import { made } from './elements/markup.js';
 import { fetchedSheet } from './elements/sheet.js';
 
+const STATUSES = ['queued', 'running', 'complete', 'error'];
+/** @type {Record<string, string|undefined>} what each can be instead, by an attribute of that name */
+const VARIANTS = { running: 'paused', error: 'cancelled' };
 /** @type {Record<string, string>} */
-const WORDS = { queued: 'Queued', running: 'Running', complete: 'Complete', error: 'Error' };
+const WORDS = {
+  queued: 'Queued', running: 'Running', paused: 'Paused', complete: 'Complete', error: 'Error', cancelled: 'Cancelled',
+};
 /** @type {Record<string, string>} */
 const ICONS = {
   queued: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M12 7.5V12l3 2',
@@ -27,27 +35,25 @@ const ICONS = {
   cancelled: 'M12 3.5a8.5 8.5 0 1 0 0 17a8.5 8.5 0 0 0 0-17M6.2 6.2l11.6 11.6',
 };
 const NOT_STARTED = 'Not started yet';
-/** @type {Record<string, string|undefined>} */
-const PAUSED_ICON = { running: 'paused', error: 'cancelled' };
-const MARKUP = `
-<div class="card" part="card" role="group">
-  <svg class="icon" part="icon" viewBox="0 0 24 24" aria-hidden="true"><path/></svg>
-  <h3 class="name" part="name"></h3>
-  <span class="chip" part="chip"></span>
-  <div class="line"><p class="subtitle" part="subtitle"></p></div>
-  <span class="badges" part="badges"></span>
-  <div class="progress">
-    <div class="bar" part="bar" role="progressbar" aria-valuemin="0" aria-valuemax="100">
-      <svg aria-hidden="true"><rect class="rail" width="100%" height="100%"/><rect class="fill" part="fill" height="100%"/></svg>
-    </div>
-    <div class="amount"><span class="percent" part="percent" aria-hidden="true"></span></div>
-  </div>
-</div>`;
-const SHEET = fetchedSheet(new URL('./agent-status-card.css', import.meta.url));
+/** @type {import('./elements/markup.js').Markup} */
+const CARD = ['div', { class: 'card', part: 'card', role: 'group' },
+  ['svg', { class: 'icon', part: 'icon', viewBox: '0 0 24 24', 'aria-hidden': 'true' }, ['path', {}]],
+  ['h3', { class: 'name', part: 'name' }],
+  ['span', { class: 'chip', part: 'chip' }],
+  ['div', { class: 'line' }, ['p', { class: 'subtitle', part: 'subtitle' }]],
+  ['span', { class: 'badges', part: 'badges' }],
+  ['div', { class: 'progress' },
+    ['div', { class: 'bar', part: 'bar', role: 'progressbar', 'aria-valuemin': '0', 'aria-valuemax': '100' },
+      ['svg', { 'aria-hidden': 'true' },
+        ['rect', { class: 'rail', width: '100%', height: '100%' }],
+        ['rect', { class: 'fill', part: 'fill', height: '100%' }]]],
+    ['div', { class: 'amount' }, ['span', { class: 'percent', part: 'percent', 'aria-hidden': 'true' }]]]];
+const STYLE = new URL('./agent-status-card.css', import.meta.url);
 
-export class AgentStatusCard extends HTMLElement {
+export class AgentStatusCard extends PageElement {
   static observedAttributes = [
-    'agent-type', 'name', 'status', 'progress', 'label', 'message', 'chip', 'paused', 'attempt', 'cached', 'reused', 'tokens',
+    'agent-type', 'name', 'status', 'progress', 'label', 'message', 'chip', 'paused', 'cancelled', 'attempt', 'cached',
+    'reused', 'tokens',
   ];
   /** @type {?Element} */
   #place = null;
@@ -75,18 +81,17 @@ export class AgentStatusCard extends HTMLElement {
 
   #build() {
     const root = this.shadowRoot ?? this.attachShadow({ mode: 'open' });
-    const made = document.createElement('template');
-    made.innerHTML = MARKUP;
-    root.adoptedStyleSheets = [SHEET];
-    root.replaceChildren(made.content);
-    return found(root, '.card');
+    const place = made(CARD);
+    root.adoptedStyleSheets = [fetchedSheet(STYLE)];
+    root.replaceChildren(place);
+    return place;
   }
 
   /** @param {Element} place */
   #draw(place) {
     const look = this.#look();
     setAttributes(place, { 'aria-label': `${look.name}: ${look.word}` });
-    setAttributes(found(place, '.icon path'), { d: ICONS[look.icon] });
+    setAttributes(found(place, '.icon path'), { d: look.icon });
     setText(found(place, '.name'), look.name);
     setText(found(place, '.chip'), look.word);
     setAttributes(found(place, '.chip'), { title: this.getAttribute('chip') || null });
@@ -98,19 +103,26 @@ export class AgentStatusCard extends HTMLElement {
 
   #look() {
     const status = this.getAttribute('status') ?? '';
-    const known = Object.hasOwn(WORDS, status) ? status : 'queued';
+    const known = STATUSES.includes(status) ? status : 'queued';
+    const look = this.#variant(known) ?? known;
     const label = known === 'running' ? this.getAttribute('label') : null;
     const message = this.getAttribute('message');
     return {
       name: this.getAttribute('name') || nameOf(this.getAttribute('agent-type') ?? ''),
-      word: this.getAttribute('chip') || WORDS[known],
-      icon: (this.hasAttribute('paused') && PAUSED_ICON[known]) || known,
+      word: this.getAttribute('chip') || WORDS[look],
+      icon: ICONS[look],
       subtitle: (known === 'queued' ? NOT_STARTED : label) ?? message ?? '',
       /** What is said in one line, and may not have the room. */
       whole: label || null,
       progress: Math.round(Math.min(100, Math.max(0, this.#number('progress')))),
       badges: this.#badges(),
     };
+  }
+
+  /** @param {string} status */
+  #variant(status) {
+    const variant = VARIANTS[status];
+    return variant !== undefined && this.hasAttribute(variant) ? variant : null;
   }
 
   #badges() {
@@ -159,4 +171,4 @@ function newBadge(text) {
   return badge;
 }
 
-customElements.define('agent-status-card', AgentStatusCard);
+define('agent-status-card', AgentStatusCard, STYLE);

@@ -1,10 +1,20 @@
+/** @type {Map<string, CSSStyleSheet>} */
+const sheets = new Map();
+
 /**
- * A stylesheet for shadow roots, fetched once however many elements adopt it. Until it is here what it styles is not
- * seen, rather than seen unstyled; if it cannot be had, everything is legible without it.
+ * The stylesheet for shadow roots at that address, fetched once however many elements adopt it. Until it is here what it
+ * styles is not seen, rather than seen unstyled; if it cannot be had, everything is legible without it.
  * @param {URL} url
  * @returns {CSSStyleSheet}
  */
 export function fetchedSheet(url) {
+  const sheet = sheets.get(url.href) ?? newSheet(url);
+  sheets.set(url.href, sheet);
+  return sheet;
+}
+
+/** @param {URL} url */
+function newSheet(url) {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(':host { visibility: hidden; }');
   fetchText(url).then(

@@ -14,19 +14,24 @@ const LOST = new Set(['reconnecting', 'offline']);
 
 export class ConnectionTruth {
   #place;
+  #textOf;
   /** @type {number|undefined} */
   #lasting;
   #toldLost = false;
 
-  /** @param {HTMLElement} place */
-  constructor(place) {
+  /**
+   * @param {HTMLElement} place
+   * @param {(connection: Connection) => string} textOf empty where nothing is to be shown
+   */
+  constructor(place, textOf = connectionText) {
     this.#place = place;
+    this.#textOf = textOf;
   }
 
   /** @param {?Connection} connection null: there is none */
   show(connection) {
     const { state, transport } = connection ?? { state: 'closed', transport: '' };
-    const text = connection === null ? '' : connectionText(connection);
+    const text = connection === null ? '' : this.#textOf(connection);
     setText(this.#place, text);
     setAttributes(this.#place, { 'data-connection': state, 'data-transport': text === '' ? '' : transport });
     this.#place.hidden = text === '';

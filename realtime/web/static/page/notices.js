@@ -2,7 +2,7 @@
  * What the page tells people beside its content: toasts, notices that can be dismissed, errors where they belong, and
  * words for screen readers. The places are in templates/base.html and templates/project.html.
  *
- * @typedef {Error & {status?: number}} Refusal `status`: the answer's, where a request was refused
+ * @typedef {{message: string, code?: string}} Refusal `code`: the server's, where it has refused something
  */
 import { childrenBy, element, found } from '../elements/dom.js';
 import { setHidden } from './focus.js';
@@ -13,11 +13,11 @@ export const SIGNED_OUT = 'You are no longer signed in.';
 
 /**
  * Say something good, briefly.
- * @param {string} text
+ * @param {...(Node|string)} content
  * @returns {HTMLElement} what is shown, to remove when it is no longer true
  */
-export function toast(text) {
-  const shown = element('p', 'toast', text);
+export function toast(...content) {
+  const shown = element('p', 'toast', ...content);
   found(document, '#toasts').append(shown);
   setTimeout(() => shown.remove(), TOAST_MS);
   return shown;
@@ -71,8 +71,8 @@ export function showErrors(place, ...errors) {
  * @param {Refusal} error
  * @returns {(Node|string)[]}
  */
-export function refusalWords({ status, message }) {
-  return status === 401 ? [SIGNED_OUT, ' ', signInLink()] : [message];
+export function refusalWords({ code, message }) {
+  return code === 'NOT_AUTHENTICATED' ? [SIGNED_OUT, ' ', signInLink()] : [message];
 }
 
 /**

@@ -1,11 +1,13 @@
 /**
- * How a run ended, told once: success by a toast and then its artifacts, anything else by a banner.
+ * How a run ended, told once: success by a toast and then its artifacts, anything else by a banner. Dispatches `leaving`
+ * before it leads there, and `staying` where nothing came of that.
  *
  * @typedef {import('../run-client.js').Ending} Ending
  * @typedef {import('../run-client.js').RunState} RunState
  * @typedef {import('./agent-names.js').AgentNames} AgentNames
+ * @typedef {import('./telling.js').Telling<{leaving: null, staying: null}>} Telling
  */
-import { setText } from '../elements/dom.js';
+import { element, setText } from '../elements/dom.js';
 import { SIGNED_OUT, signInLink, toast } from './notices.js';
 
 const SUCCESS = 'Agent pipeline completed successfully!';
@@ -16,21 +18,26 @@ const NOT_FOLLOWED = {
   RUN_NOT_FOUND: 'This run is no longer there.',
 };
 
-export class RunEnding {
+export class RunEnding extends /** @type {Telling} */ (EventTarget) {
   #banner;
   #names;
-  /** @type {number|undefined} */
-  #navigation;
+  #uploaded;
+  /** @type {?object} another for each success that leads away; null: none does */
+  #leading = null;
   /** @type {HTMLElement|undefined} */
   #toast;
 
   /**
    * @param {HTMLElement} banner
    * @param {AgentNames} names
+   * @param {() => Promise<boolean>} uploaded settles when leaving breaks off no upload; false: there is something to be
+   *   read about one first
    */
-  constructor(banner, names) {
+  constructor(banner, names, uploaded) {
+    super();
     this.#banner = banner;
     this.#names = names;
+    this.#uploaded = uploaded;
   }
 
   /**
@@ -40,9 +47,38 @@ export class RunEnding {
    */
   tell(state, artifacts) {
     this.draw(state);
-    if (state.status !== 'completed') return;
-    this.#toast = toast(SUCCESS);
-    this.#navigation = setTimeout(() => location.assign(artifacts), NAVIGATE_MS);
+    if (state.status === 'completed') this.#lead(artifacts);
+  }
+
+  /** @param {string} artifacts */
+  async #lead(artifacts) {
+    const leading = {};
+    this.#leading = leading;
+    this.#offer(artifacts);
+    let uploaded = await this.#uploaded();
+    if (uploaded && leading === this.#leading) {
+      if (!this.#toast?.isConnected) this.#offer(artifacts);
+      this.dispatchEvent(new CustomEvent('leaving'));
+      await passed(NAVIGATE_MS);
+      uploaded = await this.#uploaded();
+    }
+    if (leading !== this.#leading) return;
+    if (uploaded) location.assign(artifacts);
+    else this.#stay(artifacts);
+  }
+
+  /** @param {string} artifacts */
+  #stay(artifacts) {
+    this.#offer(artifacts);
+    this.dispatchEvent(new CustomEvent('staying'));
+  }
+
+  /** @param {string} artifacts */
+  #offer(artifacts) {
+    const link = element('a', '', 'Show artifacts');
+    link.href = artifacts;
+    this.#toast?.remove();
+    this.#toast = toast(SUCCESS, ' ', link);
   }
 
   /**
@@ -69,7 +105,7 @@ export class RunEnding {
 
   /** Another run is going to be shown: nobody is led away any more, or told of the one before. */
   forget() {
-    clearTimeout(this.#navigation);
+    this.#leading = null;
     this.#toast?.remove();
   }
 
@@ -79,3 +115,6 @@ export class RunEnding {
     this.#banner.hidden = false;
   }
 }
+
+/** @param {number} ms @returns {Promise<void>} */
+const passed = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });

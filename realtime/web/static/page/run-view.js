@@ -1,6 +1,6 @@
 /**
  * One run on the page: drawn from what is known of it, at most once a frame, and followed to its end. Dispatches
- * `connection` when `following` may have changed, `drawn` with the run's state, and `ended` with it when it was seen to end.
+ * `connection` when `following` or `saysLost` may have changed, and `drawn` with the run's state.
  *
  * @typedef {import('../run-client.js').RunClient} RunClient
  * @typedef {import('../run-client.js').RunState} RunState
@@ -12,7 +12,7 @@
  * @typedef {import('./page-data.js').PageData} PageData
  * @typedef {import('./timeline-fold.js').Timeline} Timeline
  *
- * @typedef {import('./telling.js').Telling<{connection: null, drawn: RunState, ended: RunState}>} Telling
+ * @typedef {import('./telling.js').Telling<{connection: null, drawn: RunState}>} Telling
  */
 import { emptyState, hasEnded } from '../apply-event.js';
 import { Cards } from './cards.js';
@@ -37,6 +37,8 @@ import { TimelineView } from './timeline.js';
 const FOLLOWING = new Set(['connecting', 'catching-up', 'live']);
 /** @type {Set<Connection['state']>} */
 const HEARD = new Set(['catching-up', 'live']);
+/** @type {Set<Connection['state']>} */
+const FINE = new Set(['live', 'closed']);
 const NOT_LIVE = 'Your role does not include watching live.';
 
 export class RunView extends /** @type {Telling} */ (EventTarget) {
@@ -59,7 +61,6 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
   #figures;
   #track;
   #truth;
-  #ending;
   #notifications;
 
   /**
@@ -67,8 +68,9 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
    * @param {RunClient} client
    * @param {PageData} page
    * @param {AgentNames} names
+   * @param {() => Promise<boolean>} uploaded as `RunEnding` wants it
    */
-  constructor(root, client, page, names) {
+  constructor(root, client, page, names, uploaded) {
     super();
     this.#root = root;
     this.#client = client;
@@ -78,8 +80,9 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
     this.#figures = new RunFigures(root, page);
     this.#track = new TimelineView(part(root, 'timeline'), names);
     this.#truth = new ConnectionTruth(part(root, 'connection'));
-    this.#ending = new RunEnding(part(root, 'banner'), names);
     this.#notifications = new Notifications(part(root, 'notify'), page.project_name);
+    /** Says how it ended, and leads away from a success. */
+    this.ending = new RunEnding(part(root, 'banner'), names, uploaded);
     /** Cancels the run, and does it again. */
     this.actions = new RunActions(root, client, page);
   }
@@ -87,6 +90,11 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
   /** True while news of a run arrive, or are about to. */
   get following() {
     return FOLLOWING.has(this.#connectionState);
+  }
+
+  /** True where it says that the connection is not what it should be. */
+  get saysLost() {
+    return !FINE.has(this.#connectionState);
   }
 
   get #connectionState() {
@@ -99,21 +107,21 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
    * @param {Timeline} [timeline] as of the same event
    */
   show(state, timeline = timelineFromSnapshot(state)) {
-    this.#ending.forget();
+    this.ending.forget();
     this.#watch?.close();
     this.#state = state;
     this.#timeline = timeline;
     this.#knownAt = this.#asOf(state);
     this.#watch = hasEnded(state) ? null : this.#begin();
     this.#drawing.now();
-    this.#ending.draw(state);
+    this.ending.draw(state);
     this.#root.hidden = false;
     this.#showConnection(this.#watch?.connection ?? null);
   }
 
   /** Another run is about to be begun: nobody is led away any more. */
   stay() {
-    this.#ending.forget();
+    this.ending.forget();
   }
 
   /** Let go of the run, if one is followed; what is shown of it stays, and is not claimed to be news. */
@@ -240,11 +248,10 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
     this.#showConnection(null);
     this.#drawing.now();
     if (ending.reason === 'finished') {
-      this.dispatchEvent(new CustomEvent('ended', { detail: this.#state }));
-      this.#ending.tell(this.#state, this.#artifacts);
+      this.ending.tell(this.#state, this.#artifacts);
       this.#notifications.tell(this.#state);
     } else if (this.#mayStream) {
-      this.#ending.refuse(ending);
+      this.ending.refuse(ending);
     }
   }
 
@@ -257,10 +264,10 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
     part(this.#root, 'not-live').hidden = true;
     this.#drawing.now();
     if (ending.reason === 'finished') {
-      this.#ending.draw(this.#state);
+      this.ending.draw(this.#state);
       this.#notifications.tell(this.#state);
     } else {
-      this.#ending.refuse(ending);
+      this.ending.refuse(ending);
     }
   }
 }
