@@ -20,7 +20,7 @@ OF_THE_NETWORK = ("console: Failed to load resource", "console: WebSocket connec
 
 HERE = Path(__file__).parent
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 def pytest_ignore_collect(config: pytest.Config) -> bool | None:
@@ -49,10 +49,12 @@ def server_settings() -> dict[str, Any]:
     return {}
 
 
-def load_whole(context: BrowserContext) -> None:
-    """Wait until its pages are loaded: what serves them may end only then, and no file is left half sent."""
+def leave(context: BrowserContext) -> None:
+    """Close its pages, once they are loaded: only then may end what serves them. No file is left half sent, and none
+    of them goes elsewhere by itself, or complains that nobody answers any more."""
     for page in context.pages:
         page.wait_for_load_state()
+        page.close()
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def server(tmp_path: Path, server_settings: dict[str, Any], context: BrowserCont
     server.start()
     server.call(server.home.import_document("shop.md", b"# Shop\n\nREQ-1: A customer can pay by invoice.\n"))
     yield server
-    load_whole(context)
+    leave(context)
     server.stop()
 
 
@@ -77,7 +79,7 @@ def proxy(server: LiveServer, context: BrowserContext) -> Iterator[Proxy]:
     """The network between browser and server."""
     proxy = Proxy(int(server.url.rpartition(":")[2]))
     yield proxy
-    load_whole(context)
+    leave(context)
     proxy.close()
 
 

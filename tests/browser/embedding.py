@@ -60,17 +60,22 @@ class Site:
 
 
 def install_package(folder: Path, server: str) -> None:
-    """Have npm install the server's client into ``folder``, beside React and Vue."""
-    address = f"{server}/static/runcast-client.tgz"
-    options = (
-        "--no-audit",
-        "--no-fund",
-        "--no-package-lock",
-        "--no-update-notifier",
-        "--cache",
-        str(folder / "cache"),
+    """Install the server's client into ``folder`` as the document says, beside the types of React."""
+    npm = {"audit": "false", "fund": "false", "update_notifier": "false", "cache": str(folder / "cache")}
+    (folder / "package.json").write_text("{}")
+    _call(
+        ["sh", "-ec", examples("As a package", server=server)[0]],
+        folder,
+        **{f"npm_config_{name}": value for name, value in npm.items()},
     )
-    _call(["npm", "install", *options, "--prefix", str(folder), address], folder)
+    (folder / "node_modules" / "@types").symlink_to(PEERS / "@types")
+
+
+def check_types(folder: Path, *files: str) -> None:
+    """Have TypeScript check these files, as strictly as it can, against the declarations that they import."""
+    strict = ("--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--lib", "es2022,dom")
+    bundled = ("--module", "esnext", "--moduleResolution", "bundler", "--jsx", "react-jsx")
+    _call([str(PEERS / ".bin" / "tsc"), *strict, *bundled, *files], folder)
 
 
 def bundle(folder: Path, entry: str) -> str:
@@ -99,7 +104,7 @@ def _call(command: list[str], folder: Path, **environment: str) -> None:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout}\n{done.stderr}"

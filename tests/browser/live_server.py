@@ -18,7 +18,7 @@ from realtime.tokens import COOKIE
 from realtime.wiring import Home
 
 Result = TypeVar("Result")
-START_S = 20
+START_S = 60
 VIEWER = "viewer@example.test"
 
 

@@ -15,6 +15,8 @@ NAMES = {
     "automation_consultant": "Test automation consultant",
 }
 ALL = tuple(NAMES)
+FREEZING_S = 5
+"""More than a slow machine takes to freeze a page's time: a clock cannot be stopped at what is past."""
 RECORD_NOTIFICATIONS = """
 globalThis.notified = [];
 globalThis.Notification = class extends Notification {
@@ -49,8 +51,7 @@ class ProjectPage:
 
     def start(self, *agent_types: str, mode: str = "sequential") -> str:
         """Start a run of these agents; its id. Returns when the page follows it."""
-        for agent_type in ALL:
-            self.page.locator(f"input[value={agent_type}]").set_checked(agent_type in agent_types)
+        self.choose(*agent_types)
         self.page.get_by_label("Pipeline").select_option(mode)
         before = self.page.url
         self.start_button.click()
@@ -58,6 +59,11 @@ class ProjectPage:
         expect(self.page).to_have_url(RUN_URL)
         expect(self.connection).to_have_text("Live")
         return self.page.url.rpartition("/")[2]
+
+    def choose(self, *agent_types: str) -> None:
+        """Choose these agents and no others for the next run."""
+        for agent_type in ALL:
+            self.page.locator(f"input[value={agent_type}]").set_checked(agent_type in agent_types)
 
     def cancel(self) -> None:
         """Cancel the run that is shown, by button: press it, and again when it takes that for an answer."""
@@ -105,8 +111,8 @@ class ProjectPage:
         self.page.add_init_script(RECORD_NOTIFICATIONS)
 
     def freeze_time(self) -> None:
-        """From here on, time in the page only passes by `let_pass`."""
-        self.page.clock.pause_at(self.page.evaluate("Date.now()") / 1000 + 1)
+        """Time in the page leaps a few seconds ahead, then only passes by `let_pass`, and draws no frames."""
+        self.page.clock.pause_at(self.page.evaluate("Date.now()") / 1000 + FREEZING_S)
 
     def let_pass(self, ms: int) -> None:
         """Run what is due in the page within ``ms``."""

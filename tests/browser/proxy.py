@@ -15,6 +15,7 @@ class Proxy:
         self._server_port = server_port
         self._writers: set[asyncio.StreamWriter] = set()
         self._refused: bytes | None = None
+        self._answer = b""
         self._flowing: asyncio.Event
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy")
@@ -35,9 +36,9 @@ class Proxy:
         """Break every connection now; new ones are as before."""
         self._call(self._break_all)
 
-    def refuse(self, beginning: bytes) -> None:
-        """Break each new connection whose first bytes are ``beginning``, until `heal`."""
-        self._call(lambda: setattr(self, "_refused", beginning))
+    def refuse(self, beginning: bytes, answer: bytes = b"") -> None:
+        """Break each new connection whose first bytes are ``beginning``, after that answer, until `heal`."""
+        self._call(lambda: (setattr(self, "_refused", beginning), setattr(self, "_answer", answer)))
 
     def stall(self) -> None:
         """Connections stay, nothing moves, until `heal`."""
@@ -83,6 +84,7 @@ class Proxy:
         try:
             first = await reader.read(65536)
             if not first or (self._refused is not None and first.startswith(self._refused)):
+                writer.write(self._answer)
                 return
             up_reader, upstream = await asyncio.open_connection("127.0.0.1", self._server_port)
             self._writers.add(upstream)

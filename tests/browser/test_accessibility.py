@@ -29,6 +29,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 def violations(page: Page) -> dict[str, list[str]]:
     """What is wrong, for each colour scheme in which anything is."""
     found = {}
+    page.wait_for_load_state()
     if not page.evaluate("'axe' in globalThis"):
         page.evaluate(AXE())
     for scheme in ("light", "dark"):
@@ -61,6 +62,7 @@ def test_run_in_every_state_has_no_violations(
     project.start(*ALL)
     stage.progress("ba_consultant", 40, "Reading")
     expect(project.card("ba_consultant")).to_have_attribute("progress", "40")
+    expect(project.card("ba_consultant")).to_be_visible()
     assert violations(page) == {}
     proxy.cut()
     expect(project.connection).to_have_attribute("data-connection", "reconnecting")

@@ -76,7 +76,7 @@ def test_runs_of_one_server_share_a_connection_until_the_last_leaves(
     expect(elements.first.locator("agent-status-card")).to_have_attribute("agent-type", "ba_consultant")
     assert (len(sockets), len(subscribed)) == (1, 3)
     elements.last.evaluate("element => element.remove()")
-    elements.first.evaluate("(element, runId) => Object.assign(element, { runId, url: '/elsewhere' })", second)
+    elements.first.evaluate("(element, runId) => Object.assign(element, { runId, url: location.origin })", second)
     expect(elements.first.locator("agent-status-card")).to_have_attribute("agent-type", "qa_consultant")
     assert len(sockets) == 1
     with sockets[0].expect_event("close"):

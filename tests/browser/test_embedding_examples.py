@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from elsewhere import start_run
-from embedding import Site, bundle, examples, install_package, serve_at
+from embedding import Site, bundle, check_types, examples, install_package, serve_at
 from live_server import LiveServer
 from playwright.sync_api import Page, expect
+from proxy import Proxy
 from staged_model import Stage
 
+from realtime.roles import Role
+
 AGENTS = ("ba_consultant", "qa_consultant")
+UNKNOWN = "00000000-0000-4000-8000-000000000000"
+LOST = re.compile("reconnecting|offline")
 
 
 @pytest.fixture
@@ -26,8 +32,8 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def server_settings(site: Site) -> dict[str, Any]:
-    """The server lets that site in."""
-    return {"allowed_origins": (site.origin,)}
+    """The server lets that site in, and soon learns whose role has changed."""
+    return {"allowed_origins": (site.origin,), "access_check_s": 0.1}
 
 
 def policy_of(server: LiveServer) -> str:
@@ -35,7 +41,8 @@ def policy_of(server: LiveServer) -> str:
     header = examples("Content security policy", server=server.url)[0]
     policy = header.partition(": ")[2].strip().replace("wss://runs.example.org", server.url.replace("http", "ws", 1))
     allowed = policy.replace("script-src", "script-src 'nonce-once'")
-    return f'<meta http-equiv="Content-Security-Policy" content="default-src \'none\'; {allowed}">'
+    strict = f"default-src 'none'; require-trusted-types-for 'script'; {allowed}"
+    return f'<meta http-equiv="Content-Security-Policy" content="{strict}">'
 
 
 def test_ten_lines_in_a_page_of_another_origin_start_and_follow_a_run(
@@ -82,9 +89,9 @@ def test_client_without_elements_draws_progress_and_iterates(
     page.on("console", lambda message: heard.append(message.text))
     serve_at(page, server.url, loop, body=html)
     stage.finish("ba_consultant")
-    expect(page.locator("output")).to_have_text("1 of 2, running")
+    expect(page.locator("output")).to_have_text("1 of 2, running, live")
     stage.finish("qa_consultant")
-    expect(page.locator("output")).to_have_text("2 of 2, completed")
+    expect(page.locator("output")).to_have_text("2 of 2, completed, closed")
     log = server.call(server.home.store.runs.read_events(server.home.user.tenant, run_id, 0, 100))
     page.wait_for_function("document.querySelector('progress').value === 100")
     while len(heard) < len(log):
@@ -92,35 +99,88 @@ def test_client_without_elements_draws_progress_and_iterates(
     assert [line.split()[:2] for line in heard] == [[str(event.id), event.type] for event in log]
 
 
+APPLICATIONS = """
+import { createRoot } from 'react-dom/client';
+import { createApp, h, ref } from 'vue';
+import './package.js';
+import { LiveRun } from './live-run.tsx';
+import { Run as ReactRun } from './run.jsx';
+import { Run as VueRun } from './vue-run.js';
+
+const [id, root] = [ref('none'), createRoot(document.getElementById('react'))];
+createApp(() => h(VueRun, { id: id.value })).mount('#vue');
+globalThis.show = (runId) => {
+  id.value = runId;
+  root.render(<><ReactRun id={runId} /><LiveRun id={runId} /></>);
+};
+"""
+WRONG = """
+import type {} from 'runcast-client/react';
+// @ts-expect-error an id is no number
+export const run = <agent-run run-id={7} />;
+// @ts-expect-error no card is called so
+export const card = <agent-status-card status="done" />;
+"""
+
+
+def write_applications(folder: Path, origin: str) -> None:
+    """The examples of all sections about frameworks, each in the file that the others import it from."""
+    react, vue = examples("React", server=origin), examples("Vue", server=origin)
+    files = {
+        "use-run.jsx": react[0],
+        "run.jsx": react[1],
+        "live-run.tsx": react[2],
+        "use-run.js": vue[0],
+        "vue-run.js": vue[1],
+        "package.js": examples("As a package", server=origin)[1] + "\nvoid [RunClient, applyEvent];",
+        "applications.jsx": APPLICATIONS,
+        "wrong.tsx": WRONG,
+    }
+    for name, content in files.items():
+        (folder / name).write_text(content)
+
+
+@pytest.mark.usefixtures("sign_in", "provoked")
 def test_package_of_the_server_is_bundled_with_react_and_vue(
-    server: LiveServer, sign_in: None, stage: Stage, page: Page, tmp_path: Path
+    server: LiveServer, proxy: Proxy, stage: Stage, page: Page, tmp_path: Path
 ) -> None:
-    """npm installs the client from the server; a bundler puts it into both applications, and they follow a run."""
-    run_id = start_run(server, *AGENTS)
-    hook, application = examples("React", server=server.url)
-    composable, vue = examples("Vue", server=server.url, run_id=run_id)
-    folder = tmp_path / "application"
+    """npm installs the client; what is bundled with it follows a run, tells of a lost line, and never shows a run's
+    steps under an id that has none, nor a refusal in its middle as if it went on."""
+    folder = tmp_path / "applications"
     folder.mkdir()
-    (folder / "use-run.jsx").write_text(hook)
-    (folder / "run.jsx").write_text(application)
-    (folder / "use-run.js").write_text(composable)
-    (folder / "vue.js").write_text(vue)
-    (folder / "react.jsx").write_text(
-        "import { createRoot } from 'react-dom/client';\nimport { Run } from './run.jsx';\n"
-        f"const runs = ['{run_id}', 'none'].map((id) => <Run key={{id}} id={{id}} />);\n"
-        "createRoot(document.getElementById('app')).render(runs);\n"
+    write_applications(folder, proxy.url)
+    install_package(folder, proxy.url)
+    check_types(folder, "live-run.tsx", "wrong.tsx")
+    run_id = start_run(server, *AGENTS)
+    page.route("**/runcast-token", lambda route: route.fulfill(body=server.home.issue_token()))
+    page.route(
+        "**/embedded/*.css",
+        lambda route: route.fulfill(
+            path=folder / "node_modules" / "runcast-client" / route.request.url.rpartition("/")[2]
+        ),
     )
-    (folder / "package.js").write_text(
-        examples("As a package", server=server.url)[1] + "\nvoid [RunClient, applyEvent];"
-    )
-    install_package(folder, server.url)
-    bundle(folder, "package.js")
-    for entry, statuses in (("react.jsx", ["running", "queued"]), ("vue.js", ["completed", "running"])):
-        serve_at(page, server.url, bundle(folder, entry))
-        lines = [f"{agent}: {status}" for agent, status in zip(AGENTS, statuses, strict=True)]
-        expect(page.locator("#app li")).to_have_text(lines)
-        if entry == "react.jsx":
-            expect(page.locator("#app p")).to_have_text("There is no run “none”: the id of a run is a UUID.")
-        stage.finish("ba_consultant" if entry == "react.jsx" else "qa_consultant")
-        expect(page.locator("#app li").first).to_have_text("ba_consultant: completed")
-    expect(page.locator("#app li")).to_have_text(["ba_consultant: completed", "qa_consultant: completed"])
+    places = [page.locator(place) for place in ("#react", "#vue")]
+    script = bundle(folder, "applications.jsx")
+    serve_at(page, proxy.url, script, body='<div id="react"></div><div id="vue"></div>')
+
+    def shown(said: str | re.Pattern[str], *statuses: str) -> None:
+        for place in places:
+            expect(place.locator("p[role=status]").first).to_have_text(said)
+            lines = [f"{agent}: {status}" for agent, status in zip(AGENTS, statuses, strict=False)]
+            expect(place.locator("li")).to_have_text(lines)
+
+    page.evaluate("runId => show(runId)", run_id)
+    shown("live", "running", "queued")
+    expect(page.locator("agent-status-card .card").first).to_have_css("display", "grid")
+    proxy.cut()
+    shown(LOST, "running", "queued")
+    proxy.heal()
+    stage.finish("ba_consultant")
+    shown("live", "completed", "running")
+    page.evaluate("runId => show(runId)", UNKNOWN)
+    shown("There is no such run.")
+    page.evaluate("runId => show(runId)", run_id)
+    shown("live", "completed", "running")
+    home = server.home
+    server.call(home.store.accounts.set_member(home.user.tenant, home.project_id, home.user.id, Role.VIEWER))
+    shown("Your role in this project no longer allows to stream.", "completed", "running")

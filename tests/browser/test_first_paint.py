@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -25,6 +26,10 @@ GEOMETRY = """() => [...document.querySelectorAll('#run, #run [data-part], agent
 
 CARDS = """() => [...document.querySelectorAll('agent-status-card')].map((card) => [
   card.getAttribute('status'), card.getAttribute('progress'), card.shadowRoot.querySelector('.card').outerHTML])"""
+
+PAINTED = """() => document.fonts.status === 'loaded' && document.readyState !== 'loading'
+  && performance.getEntriesByName('first-contentful-paint').length > 0"""
+"""All of the page is there, and its styles, for nothing is painted without them."""
 
 SHIFTS = """
 globalThis.shifts = [];
@@ -60,7 +65,8 @@ def test_run_without_javascript_is_drawn_and_read_only(
     without_scripts.on("console", lambda message: complaints.append(message.text))
     page = ProjectPage(without_scripts, server.url, server.home.project_id).open(run.id)
     shown = page.page
-    expect(shown.locator("noscript .notice")).to_contain_text(f"as it was at {run.server_time[11:13]}")
+    drawn_at = json.loads(shown.locator("#page-data").text_content() or "")["server_time"]
+    expect(shown.locator("noscript .notice")).to_contain_text(f"as it was at {drawn_at[11:16]}")
     done, working, waiting = (
         page.expect_card(agent, status) for agent, status in zip(ALL, ("complete", "running", "queued"), strict=True)
     )
@@ -82,7 +88,7 @@ def test_run_without_javascript_is_drawn_and_read_only(
     expect(page.connection).to_be_hidden()
     expect(page.start_button).to_be_disabled()
     expect(shown.get_by_role("button", name="Upload")).to_be_disabled()
-    shown.locator("#runs a").click()
+    shown.locator("#runs li a").click()
     expect(page.card(ALL[1]).locator(".percent")).to_have_text("40 %")
     assert complaints == []
 
@@ -101,9 +107,11 @@ def test_scripts_take_over_what_was_painted_without_moving_it(
     page.goto(f"{server.url}/projects/{server.home.project_id}/runs/{run.id}", wait_until="commit")
     expect(page.locator("agent-status-card")).to_have_count(3)
     expect(page.locator("#runs li")).to_have_count(1)
-    page.wait_for_function("document.fonts.status === 'loaded' && document.readyState !== 'loading'")
+    page.wait_for_function(PAINTED)
     first = (page.evaluate(GEOMETRY), page.evaluate(CARDS))
-    held[0].continue_()
+    for route in held:
+        route.continue_()
+    page.unroute("**/page/project.js")
     expect(page.locator("[data-part=connection]")).to_have_text("Live")
     assert page.evaluate(GEOMETRY) == first[0]
     assert page.evaluate(CARDS) == first[1]

@@ -9,7 +9,7 @@ import pytest
 from elsewhere import cancel_run, retry_run
 from live_server import LiveServer
 from playwright.sync_api import expect
-from project_page import ProjectPage
+from project_page import ARTIFACTS_URL, ProjectPage
 from staged_model import Stage
 
 from orchestrator import progress
@@ -83,7 +83,7 @@ def test_retried_run_shows_what_it_kept(server: LiveServer, project_page: Projec
     expect(card.locator(".subtitle")).to_have_text("Kept from the run before.")
     project_page.expect_card("qa_consultant", "running")
     stage.finish("qa_consultant")
-    expect(project_page.toast).to_be_visible()
+    expect(project_page.page).to_have_url(ARTIFACTS_URL)
 
 
 @pytest.mark.parametrize("server_settings", [CACHING], ids=["caching"])

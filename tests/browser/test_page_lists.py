@@ -78,4 +78,6 @@ def test_upload_beyond_what_is_listed_is_counted_and_found(
     section.get_by_role("link", name="All documents").click()
     page.get_by_role("link", name="Next documents").click()
     page.get_by_role("link", name="zoo.md").click()
-    assert page.locator("#L2").evaluate(ENDS_ON_THE_LEFT)
+    line = page.locator("#L2")
+    expect(line).to_have_css("unicode-bidi", "plaintext")
+    assert line.evaluate(ENDS_ON_THE_LEFT)

@@ -170,13 +170,16 @@ def test_run_started_after_an_ending_is_followed_without_reload(
         expect(project_page.toast).to_be_visible()
     expect(project_page.start_button).to_be_enabled()
 
+    said: list[str | None] = []
+
     def answer_late(route: Route) -> None:
-        expect(project_page.start_button).to_have_text("Starting…")
+        said.append(project_page.start_button.text_content())
         project_page.let_pass(2_000)
         route.continue_()
 
     page.route("**/agent-runs", answer_late)
     second = project_page.start("qa_consultant")
+    assert said == ["Starting…"]
     expect(project_page.banner).to_be_hidden()
     expect(project_page.toast).to_have_count(0)
     project_page.let_pass(2_000)

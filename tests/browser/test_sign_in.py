@@ -26,6 +26,7 @@ def test_sign_in_by_link_used_twice_is_refused_with_a_reason(server: LiveServer,
     for _ in range(2):
         page.goto(link)
         page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page).not_to_have_url(link)
     expect(page.get_by_role("alert")).to_contain_text("used up")
 
 

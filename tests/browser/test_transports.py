@@ -53,7 +53,7 @@ def test_browser_reads_a_live_run_over_both_transports_alike(
         stage.progress("ba_consultant", percent, label)
         page.wait_for_function(HAVE_BOTH, arg=label)
     stage.fail("ba_consultant", "no")
-    page.wait_for_function("() => source.readyState === EventSource.CLOSED && globalThis.goodbye", timeout=20_000)
+    page.wait_for_function("() => source.readyState === EventSource.CLOSED && globalThis.goodbye")
     seen = page.evaluate("seen")
     log = server.call(server.home.store.runs.read_events(server.home.user.tenant, run_id, 0, 100))
     stored = [{"id": e.id, "type": e.type, "run_id": run_id, "payload": json.loads(e.payload)} for e in log]
