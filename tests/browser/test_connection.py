@@ -272,7 +272,7 @@ def test_event_source_by_itself_reads_the_endpoint_to_its_end(project_page: Proj
 def test_session_over_while_following_offers_sign_in(
     server: LiveServer, project_page: ProjectPage, page: Page, provoked: None
 ) -> None:
-    """Who is no longer signed in is told so, and not kept waiting."""
+    """Who is no longer signed in is told so, once, and not kept waiting."""
     project_page.start("ba_consultant")
     page.context.clear_cookies()
     server.stop()
@@ -280,4 +280,5 @@ def test_session_over_while_following_offers_sign_in(
     expect(project_page.banner).to_contain_text("no longer signed in")
     link = project_page.banner.get_by_role("link", name="Sign in")
     expect(link).to_have_attribute("href", re.compile(r"^/sign-in\?next=%2Fprojects%2F.+%2Fruns%2F"))
+    expect(page.locator("#runs [role=alert]")).to_be_hidden()
     expect(project_page.start_button).to_be_enabled()

@@ -127,8 +127,10 @@ test('where the server does not tell, it is asked every five seconds', async () 
   }
 });
 
-test('without WebSocket it is asked, but not while nobody looks', async () => {
-  const { world, watch } = await polled([200, { runs: [run('a', 10)] }], 503, [200, { runs: [] }]);
+test('without WebSocket it is asked, more seldom while nobody looks, and at once when somebody does', async () => {
+  const { world, watch } = await polled(
+    [200, { runs: [run('a', 10)] }], 503, [200, { runs: [] }], [200, { runs: [run('b', 11)] }],
+  );
   deepEqual(ids(watch), ['a']);
   world.advance(5_000);
   await settled();
@@ -136,11 +138,14 @@ test('without WebSocket it is asked, but not while nobody looks', async () => {
   world.hidden = true;
   world.advance(5_000);
   await settled();
-  equal(world.asked.length, 2);
-  world.hidden = false;
-  world.advance(5_000);
-  await settled();
   deepEqual(ids(watch), []);
+  world.advance(29_000);
+  await settled();
+  equal(world.asked.length, 3);
+  world.hidden = false;
+  world.fire('visibilitychange');
+  await settled();
+  deepEqual([ids(watch), world.asked.length], [['b'], 4]);
   watch.close();
   equal(world.due, null);
 });

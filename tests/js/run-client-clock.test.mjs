@@ -37,6 +37,28 @@ test('an event of long ago, or without a time, does not put it back', () => {
   equal(late(), 0);
 });
 
+test('an event of long ago says nothing where the server has told no time', () => {
+  const world = new World();
+  world.env.WebSocket = undefined;
+  const client = world.client();
+  client.watch(RUN);
+  world.source.open();
+  world.source.receive(happened(new Date(world.now - HOUR_MS).toISOString()), 1);
+  equal(client.now(), world.now);
+});
+
+test('an answer that was long on its way does not put it back', async () => {
+  const { world, client, serverTime, late } = slept();
+  world.source.receive(happened(serverTime()), 3);
+  const onItsWay = snapshot(3, { server_time: serverTime() });
+  world.advance(10_000);
+  world.answers.push([200, onItsWay], [200, { runs: [{ ...onItsWay, created_at: serverTime() }] }]);
+  await client.snapshot(RUN, { projectId: PROJECT });
+  client.watchProject(PROJECT);
+  await settled();
+  equal(late(), 0);
+});
+
 test('runs that are asked for put it right', async () => {
   const { world, client, serverTime, late } = slept();
   const run = { ...snapshot(), created_at: serverTime(), server_time: serverTime() };

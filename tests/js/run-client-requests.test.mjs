@@ -109,13 +109,15 @@ test('neither an answer nor a token is waited for longer than twenty seconds', a
   }
 });
 
-test('an answer ends the wait for the next connection, and who joins that wait is told', async () => {
-  const { world, client } = withAnswers([[200, snapshot()]]);
+test('an answer to what a person does ends the wait for the next connection, and who joins that wait is told', async () => {
+  const { world, client } = withAnswers([[200, snapshot()], [200, snapshot()]]);
   const waiting = client.watch(RUN);
   world.socket.lose();
   const joined = client.watch(RUN);
   deepEqual([waiting, joined].map(({ connection }) => connection.state), ['reconnecting', 'reconnecting']);
   await client.snapshot(RUN);
+  equal(world.sockets.length, 1, 'a page may ask for that by itself, every few seconds');
+  await client.cancel(RUN);
   equal(world.sockets.length, 2);
 });
 

@@ -211,13 +211,13 @@ interface ProjectWatchEventMap {
 
 /**
  * The newest runs of a project, kept as they are. Over the WebSocket they are told by the server; where there is
- * none, or the role does not include watching live, they are asked for every few seconds.
+ * none, or the role does not include watching live, they are asked for: every 5 s, every 30 s where the page is hidden.
  */
 export interface ProjectWatch extends Telling<ProjectWatchEventMap> {
   readonly projectId: string;
   /** Newest first. */
   readonly runs: readonly RunSummary[];
-  /** `live`: they are as the server has them, as of a few seconds ago where they are asked for. No `cursor`, no `head`. */
+  /** `live`: they are as the server has them, where they are asked for as of the last time. No `cursor`, no `head`. */
   readonly connection: Connection;
   close(): void;
 }

@@ -38,7 +38,8 @@ export class RunClient {
   #server;
   #line;
   #requests;
-  #polls;
+  /** What pages ask for by themselves, every few seconds: nothing is done sooner because of it. */
+  #reads;
   #projectId;
   /** @type {?Promise<string>} */
   #firstProject = null;
@@ -62,7 +63,7 @@ export class RunClient {
     };
     this.#line = new Line(this.#server);
     this.#requests = new Requests(this.#server, () => this.#line.answered());
-    this.#polls = new Requests(this.#server, (answer) => this.#polled(answer));
+    this.#reads = new Requests(this.#server, () => this.#line.reached());
   }
 
   get url() {
@@ -93,7 +94,7 @@ export class RunClient {
    */
   watchProject(projectId, { runs = [] } = {}) {
     const id = canonical(projectId, 'project');
-    return this.#keep((onClose) => new ProjectWatch(id, runs, this.#line, this.#polls, this.#env, onClose));
+    return this.#keep((onClose) => new ProjectWatch(id, runs, this.#line, this.#reads, this.#server, onClose));
   }
 
   /**
@@ -103,7 +104,7 @@ export class RunClient {
    * @throws {RequestError}
    */
   async snapshot(runId, options) {
-    return this.#learn(await this.#requests.get(await this.#path(options, runId)));
+    return this.#recall(await this.#reads.get(await this.#path(options, runId)));
   }
 
   /**
@@ -114,7 +115,7 @@ export class RunClient {
    */
   async start(agents, { mode, runId = randomUuid(), useCache, projectId } = {}) {
     const wanted = { agents_selected: agents, pipeline_mode: mode, run_id: runId, use_cache: useCache };
-    return this.#learn(await this.#requests.post(await this.#path({ projectId }), wanted));
+    return this.#recall(await this.#requests.post(await this.#path({ projectId }), wanted));
   }
 
   /**
@@ -124,7 +125,7 @@ export class RunClient {
    * @throws {RequestError}
    */
   async cancel(runId, options) {
-    return this.#learn(await this.#requests.post(await this.#path(options, runId, 'cancel')));
+    return this.#recall(await this.#requests.post(await this.#path(options, runId, 'cancel')));
   }
 
   /**
@@ -135,7 +136,7 @@ export class RunClient {
    */
   async retry(runId, { newRunId = randomUuid(), projectId } = {}) {
     const path = await this.#path({ projectId }, runId, 'retry');
-    return this.#learn(await this.#requests.post(path, { run_id: newRunId }));
+    return this.#recall(await this.#requests.post(path, { run_id: newRunId }));
   }
 
   close() {
@@ -177,15 +178,9 @@ export class RunClient {
     return projects[0].id;
   }
 
-  /** Nobody waits for what is asked every few seconds. @param {?{runs?: RunState[]}} answer */
-  #polled(answer) {
-    this.#server.clock.learn(answer?.runs?.[0]?.server_time);
-    this.#line.reached();
-  }
-
-  /** @param {RunState} run */
-  #learn(run) {
-    this.#server.clock.learn(run?.server_time);
+  /** @param {RunState} run as of an answer, which was on its way for a while */
+  #recall(run) {
+    this.#server.clock.recall(run?.server_time);
     return run;
   }
 }

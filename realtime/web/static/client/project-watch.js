@@ -23,6 +23,7 @@ import { isUuid } from './uuid.js';
 /** As many as the server has on its board. */
 const MOST_RUNS = 20;
 const ASK_EVERY_MS = 5_000;
+const ASK_HIDDEN_EVERY_MS = 30_000;
 const OFFLINE_AFTER_MISSES = 4;
 
 /** @implements {Contract} */
@@ -30,13 +31,16 @@ export class ProjectWatch extends EventTarget {
   #line;
   #requests;
   #env;
+  #clock;
   #onClose;
   #runs;
   /** @type {?object} the loop that asks; null: none, the server tells */
   #asking = null;
   /** @type {?number} */
   #timer = null;
-  /** How many times in a row it was asked and nothing came of it. */
+  /** @type {?(() => void)} */
+  #stopListening = null;
+  /** How many times in a row the server was asked and did not answer. */
   #misses = 0;
   #connection;
   #shown;
@@ -47,16 +51,17 @@ export class ProjectWatch extends EventTarget {
    * @param {readonly RunSummary[]} runs what is known already
    * @param {import('./line.js').Line} line
    * @param {import('./requests.js').Requests} requests
-   * @param {import('./environment.js').Environment} env
+   * @param {import('./line.js').Server} server
    * @param {(watch: ProjectWatch) => void} onClose
    */
-  constructor(projectId, runs, line, requests, env, onClose) {
+  constructor(projectId, runs, line, requests, { env, clock }, onClose) {
     super();
     this.#viewer.projectId = projectId;
     this.#runs = newest(runs);
     this.#line = line;
     this.#requests = requests;
     this.#env = env;
+    this.#clock = clock;
     this.#onClose = onClose;
     this.#connection = new ConnectionState(env.now);
     if (isUuid(projectId)) line.followProject(this.#viewer);
@@ -102,19 +107,29 @@ export class ProjectWatch extends EventTarget {
 
   #startAsking() {
     if (this.#asking !== null) return;
-    this.#asking = {};
-    this.#ask(this.#asking);
+    this.#stopListening = this.#env.listen('visibilitychange', () => this.#env.hidden() || this.#askAnew());
+    this.#askAnew();
   }
 
   #stopAsking() {
     this.#asking = null;
     this.#env.clearTimeout(this.#timer);
+    this.#stopListening?.();
+    this.#stopListening = null;
   }
 
-  /** Nobody looks at a page that is hidden. @param {object} loop */
+  #askAnew() {
+    this.#env.clearTimeout(this.#timer);
+    this.#asking = {};
+    this.#ask(this.#asking);
+  }
+
+  /** More seldom while nobody looks. @param {object} loop */
   async #ask(loop) {
-    if (!this.#env.hidden()) await this.#askNow(loop);
-    if (this.#asking === loop) this.#timer = this.#env.setTimeout(() => this.#ask(loop), ASK_EVERY_MS);
+    await this.#askNow(loop);
+    if (this.#asking !== loop) return;
+    const waitMs = this.#env.hidden() ? ASK_HIDDEN_EVERY_MS : ASK_EVERY_MS;
+    this.#timer = this.#env.setTimeout(() => this.#ask(loop), waitMs);
   }
 
   /** @param {object} loop */
@@ -122,6 +137,7 @@ export class ProjectWatch extends EventTarget {
     try {
       const path = `/api/v1/projects/${encodeURIComponent(this.projectId)}/agent-runs?limit=${MOST_RUNS}`;
       const { runs } = await this.#requests.get(path);
+      this.#clock.recall(runs[0]?.server_time);
       if (this.#asking === loop) this.#hear(runs.map(summaryOf));
     } catch (error) {
       if (this.#asking === loop) this.#miss(error);
@@ -135,7 +151,7 @@ export class ProjectWatch extends EventTarget {
       this.#end({ ...ending, code: error.code, message: error.message });
       return;
     }
-    this.#misses += 1;
+    this.#misses = error instanceof RequestError && error.status > 0 ? 0 : this.#misses + 1;
     this.#lose({ offline: !this.#env.online() || this.#misses > OFFLINE_AFTER_MISSES, draining: false });
   }
 

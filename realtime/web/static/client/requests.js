@@ -146,6 +146,9 @@ async function read(asked) {
 
 /** What refuses before the server does has not let it obey. @param {number} status */
 function notTheServers(status) {
-  const message = `Something other than the server answered (${status}). Check the connection and try again.`;
-  return new RequestError(0, 'BAD_ANSWER', message, status < 400 || status >= 500);
+  const refused = status >= 400 && status < 500;
+  const message = status === 413
+    ? 'Something before the server takes nothing so large (413).'
+    : `Something other than the server answered (${status}). Check the connection and try again.`;
+  return new RequestError(0, 'BAD_ANSWER', message, !refused);
 }

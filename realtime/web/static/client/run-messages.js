@@ -64,7 +64,7 @@ export class RunMessages {
    */
   #event(frame, lastEventId) {
     const { runId } = this.#viewer;
-    this.#clock.recall(frame.payload?.at);
+    this.#clock.passed(frame.payload?.at);
     const reset = frame.payload?.reset;
     if (Number.isSafeInteger(reset?.cursor)) {
       this.#resetTo = reset.cursor;

@@ -22,6 +22,12 @@ export class ServerClock {
     this.#origin = this.#originBy(serverTime) ?? this.#origin;
   }
 
+  /** @param {unknown} serverTime of something that has happened: it is not earlier than that */
+  passed(serverTime) {
+    const origin = this.#originBy(serverTime);
+    if (origin !== null && origin + this.#env.monotonic() > this.now()) this.#origin = origin;
+  }
+
   /** @param {unknown} serverTime what it said maybe a while ago, so that it is later: heard where less is known */
   recall(serverTime) {
     const origin = this.#originBy(serverTime);

@@ -11,8 +11,6 @@ import { announce, showErrors } from './notices.js';
 const UNITS = ['B', 'KB', 'MB'];
 /** As the server has it: a file that is larger need not be sent. */
 const MOST_BYTES = 5_000_000;
-/** As the server has it: so many are listed on the project's page. */
-const LISTED = 200;
 
 /**
  * A size for people.
@@ -72,6 +70,8 @@ export class Documents {
   /** @type {?Promise<void>} null: nothing is being uploaded */
   #uploading = null;
   #refused = false;
+  /** @type {?object} another for each time the list is asked for: of two answers, only the last is drawn */
+  #refreshing = null;
 
   /**
    * @param {HTMLElement} root the documents' section
@@ -149,9 +149,12 @@ export class Documents {
   }
 
   async #refresh() {
+    const refresh = {};
+    this.#refreshing = refresh;
     try {
       /** @type {{documents: DocumentInfo[], total: number}} */
-      const { documents, total } = await api.get(`${this.#url}?limit=${LISTED}`);
+      const { documents, total } = await api.get(`${this.#url}?limit=${this.#more.dataset.listed}`);
+      if (refresh !== this.#refreshing) return;
       this.#list.replaceChildren(...documents.map((document) => this.#row(document)));
       this.#empty.hidden = documents.length > 0;
       this.#more.hidden = documents.length === total;

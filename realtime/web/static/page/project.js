@@ -64,6 +64,7 @@ view.addEventListener('connection', () => {
 view.ending.addEventListener('leaving', () => runs.rest());
 view.ending.addEventListener('staying', () => runs.follow());
 onSignOutElsewhere(() => {
+  view.stay();
   view.rest();
   runs.rest();
   notice('signed-out', 'You have signed out in another tab.', ' ', signInLink());

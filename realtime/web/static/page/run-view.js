@@ -54,6 +54,7 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
   #drawnTimeline = [];
   /** The server's time as of which the run is known: it stands still while nothing is heard. */
   #knownAt = 0;
+  #signedOut = false;
   /** @type {number|undefined} */
   #tick;
   #drawing = new Drawing(() => this.#draw());
@@ -92,9 +93,9 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
     return FOLLOWING.has(this.#connectionState);
   }
 
-  /** True where it says that the connection is not what it should be. */
+  /** True where it says that the connection is not what it should be, or why there is none. */
   get saysLost() {
-    return !FINE.has(this.#connectionState);
+    return this.#signedOut || !FINE.has(this.#connectionState);
   }
 
   get #connectionState() {
@@ -111,6 +112,7 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
     this.#watch?.close();
     this.#state = state;
     this.#timeline = timeline;
+    this.#signedOut = false;
     this.#knownAt = this.#asOf(state);
     this.#watch = hasEnded(state) ? null : this.#begin();
     this.#drawing.now();
@@ -251,7 +253,7 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
       this.ending.tell(this.#state, this.#artifacts);
       this.#notifications.tell(this.#state);
     } else if (this.#mayStream) {
-      this.ending.refuse(ending);
+      this.#refuse(ending);
     }
   }
 
@@ -267,8 +269,15 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
       this.ending.draw(this.#state);
       this.#notifications.tell(this.#state);
     } else {
-      this.ending.refuse(ending);
+      this.#refuse(ending);
     }
+  }
+
+  /** @param {Ending} ending */
+  #refuse(ending) {
+    this.ending.refuse(ending);
+    this.#signedOut = ending.code === 'NOT_AUTHENTICATED';
+    this.dispatchEvent(new CustomEvent('connection'));
   }
 }
 

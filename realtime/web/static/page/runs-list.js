@@ -38,6 +38,8 @@ export class RunsList {
   /** @type {?ProjectWatch} */
   #watch = null;
   #saidElsewhere = false;
+  /** @type {?Ending} why the server no longer tells; null: it does, or nobody has asked */
+  #ending = null;
 
   /**
    * @param {HTMLElement} root the runs' section
@@ -59,7 +61,8 @@ export class RunsList {
   /** Follow them, or go on to. */
   follow() {
     if (this.#watch !== null) return;
-    showErrors(this.#refusal);
+    this.#ending = null;
+    this.#showRefusal();
     this.#watch = this.#client.watchProject(this.#projectId, { runs: this.#runs });
     this.#watch.addEventListener('runs', ({ detail }) => this.#draw(detail));
     this.#watch.addEventListener('connection', () => this.#showConnection());
@@ -74,10 +77,11 @@ export class RunsList {
     this.#watch = null;
   }
 
-  /** True where the page says already that it has lost its line: once is enough. @param {boolean} said */
+  /** True where the page says already that it has lost its line, or why for good: once is enough. @param {boolean} said */
   set saidElsewhere(said) {
     this.#saidElsewhere = said;
     this.#showConnection();
+    this.#showRefusal();
   }
 
   /** @param {string} runId the one that the page shows */
@@ -104,10 +108,15 @@ export class RunsList {
     this.#truth.show(this.#saidElsewhere ? null : (this.#watch?.connection ?? null));
   }
 
+  #showRefusal() {
+    showErrors(this.#refusal, ...(this.#saidElsewhere || this.#ending === null ? [] : [this.#ending]));
+  }
+
   /** @param {Ending} ending */
   #ended(ending) {
     this.#watch = null;
-    showErrors(this.#refusal, ending);
+    this.#ending = ending;
+    this.#showRefusal();
   }
 
   /** @param {readonly RunSummary[]} told */
