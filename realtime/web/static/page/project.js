@@ -50,7 +50,7 @@ async function showNew(run) {
 for (const time of document.querySelectorAll('time')) toLocal(time);
 start?.addEventListener('starting', () => {
   documents.forgetError();
-  view.stay();
+  view.ending.forget();
   runs.follow();
 });
 start?.addEventListener('started', ({ detail }) => showNew(detail));
@@ -64,7 +64,7 @@ view.addEventListener('connection', () => {
 view.ending.addEventListener('leaving', () => runs.rest());
 view.ending.addEventListener('staying', () => runs.follow());
 onSignOutElsewhere(() => {
-  view.stay();
+  view.ending.forget();
   view.rest();
   runs.rest();
   notice('signed-out', 'You have signed out in another tab.', ' ', signInLink());

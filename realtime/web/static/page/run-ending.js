@@ -103,7 +103,7 @@ export class RunEnding extends /** @type {Telling} */ (EventTarget) {
     if (code === 'NOT_AUTHENTICATED') this.#banner.append(' ', signInLink());
   }
 
-  /** Another run is going to be shown: nobody is led away any more, or told of the one before. */
+  /** Another run is going to be shown, or none followed: nobody is led away any more, or told of the one before. */
   forget() {
     this.#leading = null;
     this.#toast?.remove();

@@ -121,11 +121,6 @@ export class RunView extends /** @type {Telling} */ (EventTarget) {
     this.#showConnection(this.#watch?.connection ?? null);
   }
 
-  /** Another run is about to be begun: nobody is led away any more. */
-  stay() {
-    this.ending.forget();
-  }
-
   /** Let go of the run, if one is followed; what is shown of it stays, and is not claimed to be news. */
   rest() {
     if (this.#watch === null) return;
